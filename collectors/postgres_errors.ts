@@ -1,0 +1,62 @@
+/**
+ * What the driver throws, as the seam's errors.
+ *
+ * @module
+ */
+
+import { DatabaseError, type DatabaseErrorKind } from "./database.ts";
+
+/** Turns what was thrown into a {@link DatabaseError}. `phase` tells whether a session had been established. */
+export function toDatabaseError(
+  error: unknown,
+  options: { phase: "connect" | "query"; cancelled: boolean },
+): DatabaseError {
+  if (error instanceof DatabaseError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = codeOf(error);
+  const sqlstate = code !== null && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+  const kind = options.cancelled
+    ? "cancelled"
+    : sqlstate !== null
+    ? kindOfSqlstate(sqlstate)
+    : kindOfMessage(message, code);
+  return new DatabaseError(message === "" ? code ?? "Unknown error" : message, { kind, sqlstate, cause: error });
+}
+
+/** Whether the server told that it does not speak TLS: what `prefer` falls back on. */
+export function isTlsUnsupported(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("does not support SSL");
+}
+
+/** Whether pg_hba.conf has no entry for a session of this kind, as libpq's `prefer` takes for a reason to try without TLS. */
+export function isHostEntryMissing(error: unknown): boolean {
+  return codeOf(error) === "28000";
+}
+
+/** Whether a pooler refused startup parameters that PostgreSQL itself knows. */
+export function isStartupParameterRefused(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === "08P01" && error.message.includes("startup parameter");
+}
+
+function codeOf(error: unknown): string | null {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  return typeof code === "string" ? code : null;
+}
+
+/** By https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function kindOfSqlstate(sqlstate: string): DatabaseErrorKind {
+  if (sqlstate === "53300") return "full";
+  if (sqlstate === "57014" || sqlstate === "55P03" || sqlstate === "25P03") return "timeout";
+  if (sqlstate.startsWith("28") || sqlstate === "3D000") return "refused";
+  if (sqlstate.startsWith("08") || sqlstate.startsWith("57P")) return "unreachable";
+  return "statement";
+}
+
+function kindOfMessage(message: string, code: string | null): DatabaseErrorKind {
+  if (message === "Query read timeout") return "timeout";
+  if (message.startsWith("SASL") || /password/i.test(message)) return "refused";
+  if (code !== null && (code.includes("CERT") || code.startsWith("ERR_TLS") || code.includes("SIGNED"))) {
+    return "refused";
+  }
+  return "unreachable";
+}

@@ -1,0 +1,57 @@
+/**
+ * The agent's own log: one JSON object a line with `time`, `level`, `event` and fields. The only writer of such lines.
+ * Fields never hold a secret or the text of a query.
+ *
+ * @module
+ */
+
+import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
+
+/** From the least to the most severe. `error` means that data was lost or a person is needed, `warning` recovered. */
+export const logLevels = ["debug", "info", "warning", "error"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export type LogFields = Record<string, unknown>;
+
+/** What the rest of the agent sees of the log. `event` is one of the names of CONTRACT 4 or the docs. */
+export interface Log {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warning(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+/** Makes the process's log. There is one a process: a second call replaces the first. */
+export function createLog(options: { level: LogLevel; write: (line: string) => void }): Log {
+  resetSync();
+  configureSync({
+    sinks: { lines: (record) => options.write(formatLine(record)) },
+    loggers: [
+      { category: ["agent"], sinks: ["lines"], lowestLevel: options.level },
+      { category: ["logtape", "meta"], sinks: [], lowestLevel: "error" },
+    ],
+  });
+  const logger = getLogger(["agent"]);
+  return {
+    debug: (event, fields = {}) => logger.debug(event, fields),
+    info: (event, fields = {}) => logger.info(event, fields),
+    warning: (event, fields = {}) => logger.warning(event, fields),
+    error: (event, fields = {}) => logger.error(event, fields),
+  };
+}
+
+/** The message of whatever was thrown, and of what caused it. */
+export function errorMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : errorMessage(error.cause);
+  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+}
+
+function formatLine(record: LogRecord): string {
+  return JSON.stringify({
+    time: new Date(record.timestamp).toISOString(),
+    level: record.level,
+    event: record.rawMessage,
+    ...record.properties,
+  }) + "\n";
+}

@@ -1,0 +1,39 @@
+/**
+ * `deno task once`: every collector once, one document a line. Nothing is sent and nothing buffered.
+ *
+ * @module
+ */
+
+import { systemClock } from "../clock.ts";
+import { openPostgresDatabase } from "../collectors/postgres_database.ts";
+import { createCollectors } from "../collectors/registry.ts";
+import { createLog } from "../log.ts";
+import { createSeal } from "../transport/envelope.ts";
+import { CollectorRun } from "./collector_run.ts";
+import { type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { readConfig } from "./configuration.ts";
+
+/** Answers 0 when every collector succeeded or was skipped with a reason. */
+export async function run(context: CommandContext): Promise<number> {
+  const config = await readConfig(context, "database");
+  if (config === null) return exitConfiguration;
+  const clock = systemClock;
+  const log = createLog({ level: config.logging.level, write: context.printError });
+  const origin = { project: config.listener.projectId, host: Deno.hostname(), version: context.version };
+  const seal = createSeal(origin, clock);
+  const { password, ...connection } = config.database;
+  const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
+  let sequence = 0;
+  const runs = createCollectors({ database, log, clock }).map((collector) =>
+    new CollectorRun({
+      collector,
+      capture: (draft) => context.print(seal(draft, ++sequence).json + "\n"),
+      clock,
+      log,
+      intervalMs: config.collection.intervalS * 1_000,
+    })
+  );
+  await Promise.all(runs.map((run) => run.run()));
+  await database.close();
+  return runs.every((run) => run.last?.ok) ? exitClean : exitFailure;
+}

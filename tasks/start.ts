@@ -1,0 +1,66 @@
+/**
+ * `deno task start`: the agent in the foreground, until a signal stops it.
+ *
+ * @module
+ */
+
+import { random, systemClock } from "../clock.ts";
+import { openPostgresDatabase } from "../collectors/postgres_database.ts";
+import { createCollectors } from "../collectors/registry.ts";
+import type { Config } from "../config.ts";
+import { createLog, errorMessage, type Log } from "../log.ts";
+import { createSeal } from "../transport/envelope.ts";
+import { createHttpDelivery } from "../transport/http_delivery.ts";
+import { openKvOutbox } from "../transport/kv_outbox.ts";
+import { Agent } from "./agent.ts";
+import { type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { readConfig } from "./configuration.ts";
+import { scheduleOnCron } from "./cron.ts";
+
+/** Runs the agent; answers when it has stopped. */
+export async function run(context: CommandContext): Promise<number> {
+  const config = await readConfig(context, "listener");
+  if (config === null) return exitConfiguration;
+  const log = createLog({ level: config.logging.level, write: context.printError });
+  const { version } = context;
+  log.info("agent_starting", { version, pid: Deno.pid, config: config.source, project: config.listener.projectId });
+  let agent: Agent;
+  try {
+    agent = await openAgent(config, { log, version });
+  } catch (error) {
+    log.error("agent_start_failed", { error: errorMessage(error) });
+    return exitFailure;
+  }
+  agent.start();
+  await aborted(context.stop);
+  log.info("shutdown_signal_received", { signal: context.stop.reason });
+  await agent.stop();
+  log.info("agent_stopped");
+  return exitClean;
+}
+
+async function openAgent(config: Config, { log, version }: { log: Log; version: string }): Promise<Agent> {
+  const clock = systemClock;
+  const origin = { project: config.listener.projectId, host: Deno.hostname(), version };
+  const caCertificates = config.listener.caFile === "" ? [] : [await Deno.readTextFile(config.listener.caFile)];
+  const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock) });
+  const delivery = createHttpDelivery({
+    url: config.listener.url!,
+    apiKey: config.listener.apiKey.reveal(),
+    timeoutMs: config.listener.timeoutS * 1_000,
+    compression: config.listener.compression,
+    caCertificates,
+    userAgent: `bitville-postgres-agent/${version}`,
+    clock,
+  });
+  const { password, ...connection } = config.database;
+  const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
+  const collectors = createCollectors({ database, log, clock });
+  const { intervalS } = config.collection;
+  return new Agent({ outbox, delivery, database, collectors, schedule: scheduleOnCron, intervalS, clock, random, log });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,129 @@
+/**
+ * What the outbox keeps in Deno KV: keys, values, and the check of whatever is read back.
+ *
+ * ```
+ * ["state"]               → OutboxState, in the same commit as whatever it counts
+ * ["document", sequence]  → Header of a document that waits
+ * ["rejected", sequence]  → Header of a document that the listener refused, with the reason
+ * ["chunk", sequence, n]  → a piece of the compressed JSON
+ * ```
+ *
+ * @module
+ */
+
+import type { OutboxEntry } from "./outbox.ts";
+
+/** The format that this code reads and writes. A higher one is of a newer agent and is left alone. */
+export const formatVersion = 1;
+
+/** The figures of the outbox. */
+export interface OutboxState {
+  format: number;
+  nextSequence: number;
+  /** Documents that wait, and the bytes of everything stored, rejected ones included. */
+  records: number;
+  bytes: number;
+  /** Rejected documents still kept for a look, and their share of `bytes`. */
+  rejectedKept: number;
+  rejectedBytes: number;
+  /** Losses since the outbox was made. */
+  evictedRecords: number;
+  evictedBytes: number;
+  rejectedRecords: number;
+}
+
+/** A document's identity and size; its text is in the chunks. */
+export interface Header {
+  id: string;
+  sequence: number;
+  type: string;
+  timestamp: string;
+  chunks: number;
+  /** Compressed, without overhead. */
+  gzipBytes: number;
+  /** Why the listener refused it; only in rejected ones. */
+  reason?: string;
+}
+
+/** The state of an outbox that never held anything. */
+export const emptyState: OutboxState = {
+  format: formatVersion,
+  nextSequence: 1,
+  records: 0,
+  bytes: 0,
+  rejectedKept: 0,
+  rejectedBytes: 0,
+  evictedRecords: 0,
+  evictedBytes: 0,
+  rejectedRecords: 0,
+};
+
+export const stateKey: Deno.KvKey = ["state"];
+
+export function documentKey(sequence: number): Deno.KvKey {
+  return ["document", sequence];
+}
+
+export function rejectedKey(sequence: number): Deno.KvKey {
+  return ["rejected", sequence];
+}
+
+export function chunkKey(sequence: number, index: number): Deno.KvKey {
+  return ["chunk", sequence, index];
+}
+
+/** Reads a state back. Throws when the value is none, or of a newer format. */
+export function parseState(value: unknown): OutboxState {
+  if (!isRecord(value)) throw new TypeError("Cannot read the outbox because its state is not an object");
+  const format = value.format;
+  if (typeof format === "number" && format > formatVersion) {
+    throw new TypeError(
+      `Cannot read the outbox because it was written by a newer agent: format is ${format}, this agent knows up to ` +
+        `${formatVersion}`,
+    );
+  }
+  const state = { ...emptyState };
+  for (const name of Object.keys(state) as (keyof OutboxState)[]) {
+    const figure = value[name];
+    if (typeof figure !== "number" || !Number.isSafeInteger(figure) || figure < 0) {
+      throw new TypeError(`Cannot read the outbox because "${name}" of its state must be a whole number`);
+    }
+    state[name] = figure;
+  }
+  return state;
+}
+
+/** Reads a header back; null when the value is none. */
+export function parseHeader(value: unknown): Header | null {
+  if (!isRecord(value)) return null;
+  const { id, sequence, type, timestamp, chunks, gzipBytes, reason } = value;
+  if (typeof id !== "string" || typeof type !== "string" || typeof timestamp !== "string") return null;
+  if (typeof sequence !== "number" || typeof chunks !== "number" || typeof gzipBytes !== "number") return null;
+  const header = { id, sequence, type, timestamp, chunks, gzipBytes };
+  return typeof reason === "string" ? { ...header, reason } : header;
+}
+
+/** Cuts bytes into pieces of at most `size`, without copying them. */
+export function cutIntoChunks(bytes: Uint8Array, size: number): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length; start += size) chunks.push(bytes.subarray(start, start + size));
+  return chunks;
+}
+
+/** Puts the pieces together again; null when one is missing or of the wrong size. */
+export function joinChunks(header: Header, chunks: readonly unknown[]): OutboxEntry | null {
+  const gzip = new Uint8Array(header.gzipBytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    if (!(chunk instanceof Uint8Array) || offset + chunk.length > gzip.length) return null;
+    gzip.set(chunk, offset);
+    offset += chunk.length;
+  }
+  if (chunks.length !== header.chunks || offset !== gzip.length) return null;
+  const { id, sequence, type, timestamp } = header;
+  return { id, sequence, type, timestamp, gzip };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,68 @@
+/**
+ * The seam of the outbox: every captured document stays in it until the listener has answered. The adapter is
+ * `kv_outbox.ts`; `memory_outbox.ts` keeps the same contract without a disk. One process owns an outbox.
+ *
+ * Invariants, held by both and by `tests/contracts/outbox.ts`:
+ *
+ * - sequence numbers rise by one a captured document and are never used twice, whatever crashes;
+ * - a document that `put` has answered `stored` survives a crash, and has one id for ever;
+ * - `oldest` answers in the order of the sequence;
+ * - `bytes` never passes the cap: the oldest go first, and each that goes is counted;
+ * - captured = delivered + in the outbox + evicted + rejected + refused.
+ *
+ * @module
+ */
+
+import type { Draft } from "./envelope.ts";
+
+/** What became of a document that was put in. */
+export type Put =
+  | { kind: "stored"; id: string; sequence: number; bytes: number; evicted: Evicted }
+  /** Larger than a document may be, or than the whole outbox: counted as evicted, its number is used up. */
+  | { kind: "too_large"; sequence: number; bytes: number };
+
+/** What had to go to make room. */
+export interface Evicted {
+  records: number;
+  bytes: number;
+}
+
+/** A stored document, ready to be sent. */
+export interface OutboxEntry {
+  id: string;
+  sequence: number;
+  type: string;
+  /** ISO 8601: when it was collected. */
+  timestamp: string;
+  /** Its JSON in UTF-8, compressed with gzip. */
+  gzip: Uint8Array<ArrayBuffer>;
+}
+
+/** The outbox in figures, for the log and `agent_status`. Bytes are as stored: compressed, with overhead. */
+export interface OutboxStatus {
+  records: number;
+  bytes: number;
+  maxBytes: number;
+  /** Documents ever captured; the next one's sequence number. */
+  nextSequence: number;
+  /** Since the outbox was made. */
+  loss: { evictedRecords: number; evictedBytes: number; rejectedRecords: number };
+}
+
+/** The documents that wait for the listener. */
+export interface Outbox {
+  /** Stores a document durably, makes room for it if need be, and wakes whoever listens. */
+  put(draft: Draft): Promise<Put>;
+  /** The document with the lowest sequence number, or null. It is not evicted until it is settled or asked again. */
+  oldest(): Promise<OutboxEntry | null>;
+  /** The listener has it: forget it. */
+  acknowledge(sequence: number): Promise<void>;
+  /** The listener refused it for good: set it aside, bounded and counted. */
+  reject(sequence: number, reason: string): Promise<void>;
+  /** Calls `wake` after documents were stored; resolves when the outbox is closed. */
+  listen(wake: () => void): Promise<void>;
+  /** When the oldest waiting document was collected (ISO 8601), or null. */
+  oldestAt(): Promise<string | null>;
+  status(): OutboxStatus;
+  close(): Promise<void>;
+}

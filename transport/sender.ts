@@ -1,0 +1,162 @@
+/**
+ * Drains the outbox: the oldest document first, one request at a time, each until the listener has answered it. The
+ * one layer that owns retry.
+ *
+ * Invariants:
+ *
+ * - one drain at a time, however often it is woken;
+ * - a wake-up is never lost: one that comes while a drain is ending starts another look;
+ * - a document leaves the outbox only after its answer.
+ *
+ * @module
+ */
+
+import type { Clock } from "../clock.ts";
+import * as limits from "../limits.ts";
+import { errorMessage, type Log } from "../log.ts";
+import { Breaker, type BreakerOptions, type CircuitStatus } from "./breaker.ts";
+import type { Delivery, Outcome } from "./delivery.ts";
+import type { Outbox, OutboxEntry } from "./outbox.ts";
+
+/** What a sender works with. */
+export interface SenderOptions {
+  outbox: Outbox;
+  delivery: Delivery;
+  clock: Clock;
+  log: Log;
+  /** Shorter in tests. */
+  breaker: Omit<BreakerOptions, "onChange">;
+}
+
+/** Brings what is in the outbox to the listener. */
+export class Sender {
+  readonly #outbox: Outbox;
+  readonly #delivery: Delivery;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #breaker: Breaker;
+  /** Ends waiting, and starts no further request. */
+  readonly #stopping = new AbortController();
+  /** Cuts off a request under way. */
+  readonly #cutting = new AbortController();
+  #draining: Promise<void> | null = null;
+  #wokenAgain = false;
+  /** Whether what is in the outbox has waited: for a listener that was away, or from before this start. */
+  #backlog: boolean;
+  #flushed = 0;
+  #keyRefused = false;
+
+  constructor(options: SenderOptions) {
+    this.#outbox = options.outbox;
+    this.#delivery = options.delivery;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#backlog = options.outbox.status().records > 0;
+    this.#breaker = new Breaker({ ...options.breaker, onChange: (state) => this.#logCircuit(state) });
+  }
+
+  /** Starts draining, or has the drain that runs look once more. */
+  wake(): void {
+    if (this.#stopping.signal.aborted) return;
+    if (this.#draining !== null) {
+      this.#wokenAgain = true;
+      return;
+    }
+    this.#draining = this.#drain().finally(() => {
+      this.#draining = null;
+      if (this.#wokenAgain) this.wake();
+    });
+  }
+
+  /** Sends nothing more; a request under way may take `graceMs` to end. Does not close what it was given. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort();
+    if (this.#draining === null) return;
+    const graceOver = new AbortController();
+    await Promise.race([this.#draining, this.#clock.sleep(graceMs, graceOver.signal)]);
+    graceOver.abort();
+    this.#cutting.abort();
+    await this.#draining;
+  }
+
+  status(): CircuitStatus {
+    return this.#breaker.status();
+  }
+
+  async #drain(): Promise<void> {
+    this.#wokenAgain = false;
+    while (!this.#stopping.signal.aborted) {
+      const entry = await this.#untilDone("outbox_read_failed", () => this.#outbox.oldest());
+      if (entry === undefined) return;
+      if (entry === null) return this.#logFlushed();
+      const outcome = await this.#breaker.attempt(() => this.#delivery.send(entry, this.#cutting.signal));
+      await this.#settle(entry, outcome);
+    }
+  }
+
+  async #settle(entry: OutboxEntry, outcome: Outcome): Promise<void> {
+    this.#logKey(outcome);
+    const { sequence, type } = entry;
+    if (outcome.kind === "retry") return await this.#pause(outcome);
+    this.#flushed += 1;
+    if (outcome.kind === "delivered") {
+      this.#log.debug("document_delivered", { sequence, type });
+      await this.#untilDone("outbox_write_failed", () => this.#outbox.acknowledge(sequence));
+    } else {
+      this.#log.error("document_rejected", { sequence, type, status: outcome.status, reason: outcome.reason });
+      await this.#untilDone("outbox_write_failed", () => this.#outbox.reject(sequence, outcome.reason));
+    }
+  }
+
+  async #pause(outcome: Outcome & { kind: "retry" }): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#backlog = true;
+    const pauseMs = Math.max(this.#breaker.pauseMs(), outcome.retryAfterMs ?? 0);
+    this.#log.debug("delivery_failed", {
+      reason: outcome.reason,
+      status: outcome.status,
+      pause_ms: Math.round(pauseMs),
+    });
+    await this.#clock.sleep(pauseMs, this.#stopping.signal);
+  }
+
+  /** Tries until it works or the agent stops (then undefined): a full disk refuses even deletes, and passes. */
+  async #untilDone<T>(event: string, task: () => Promise<T>): Promise<T | undefined> {
+    for (let failed = false; !this.#stopping.signal.aborted || !failed;) {
+      try {
+        return await task();
+      } catch (error) {
+        if (!failed) this.#log.error(event, { error: errorMessage(error) });
+        failed = true;
+        await this.#clock.sleep(limits.outboxRetryMs, this.#stopping.signal);
+      }
+    }
+    return undefined;
+  }
+
+  #logCircuit(state: "open" | "closed"): void {
+    const { records, bytes } = this.#outbox.status();
+    if (state === "open") {
+      this.#log.warning("circuit_open_buffering", { buffered_records: records, buffered_bytes: bytes });
+    } else this.#log.info("circuit_closed", { buffered_records: records, buffered_bytes: bytes });
+  }
+
+  /** Says once that the key was refused, and once that it is taken again. */
+  #logKey(outcome: Outcome): void {
+    const refused = outcome.kind === "retry" && (outcome.status === 401 || outcome.status === 403);
+    if (refused && !this.#keyRefused) {
+      this.#log.error("listener_key_refused", {
+        status: outcome.status,
+        hint: "Check listener.api_key and project_id",
+      });
+    }
+    if (outcome.kind === "delivered" && this.#keyRefused) this.#log.info("listener_key_accepted");
+    if (refused || outcome.kind === "delivered") this.#keyRefused = refused;
+  }
+
+  #logFlushed(): void {
+    if (this.#backlog) this.#log.info("buffer_flush_complete", { flushed_count: this.#flushed });
+    this.#backlog = false;
+    this.#flushed = 0;
+  }
+}
