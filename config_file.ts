@@ -107,7 +107,8 @@ function readValue(raw: string): { text: string; oddity?: string } {
     return cut ? { ...unquoted, oddity: cutText } : unquoted;
   }
   if (/^(["']).*\1$/.test(raw) && raw.length > 1) return { text: raw.slice(1, -1), oddity: unpairedText };
-  const text = unescapeValue(raw);
+  // The package makes a lone single quote empty.
+  const text = /^["']$/.test(raw) ? raw : unescapeValue(raw);
   if (/^["']/.test(raw)) return { text, oddity: unpairedText };
   return isCut(raw) ? { text, oddity: cutText } : { text };
 }

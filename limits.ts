@@ -7,7 +7,7 @@
 
 // Of the database.
 
-/** Connections in all, whatever is configured: what CONTRACT 2 promises a server that is short of them. */
+/** Connections in all, whatever is configured: what a server that is short of them can rely on. */
 export const connectionsMax = 5;
 /** A statement waits for a lock no longer than this, so that the agent never queues in front of an application. */
 export const lockTimeoutMs = 500;

@@ -11,9 +11,10 @@ import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/lo
 export const logLevels = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** What an event carries beside its name. Never a secret, never a statement's text. */
 export type LogFields = Record<string, unknown>;
 
-/** What the rest of the agent sees of the log. `event` is one of the names of CONTRACT 4 or the docs. */
+/** What the rest of the agent sees of the log. `event` is a name that operators search for (docs/operations.md). */
 export interface Log {
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;

@@ -118,9 +118,10 @@ function isLoopback(address: string): boolean {
 
 function shownUrl(text: string): string | undefined {
   const url = httpUrl(text);
-  // Without the query, which may carry a token.
   if (url !== null) {
-    return `${url.protocol}//${url.username || url.password ? "[secret]@" : ""}${url.host}${url.pathname}`;
+    const userInfo = url.username !== "" || url.password !== "" ? "[secret]@" : "";
+    // Without the query, which may carry a token, and without a path that may be the rest of a password with a /.
+    return `${url.protocol}//${userInfo}${url.host}${/@|%40/.test(url.pathname) ? "" : url.pathname}`;
   }
   // What is no URL may still hold a password somewhere: shown only if it cannot.
   return /^(?:[a-z]+:\/\/)?[^:@%?#]*(?::\d+)?(?:\/[^:@%?#]*)?$/i.test(text) ? text : undefined;

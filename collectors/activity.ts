@@ -20,10 +20,10 @@ where attrelid = 'pg_catalog.pg_stat_activity'::regclass and attnum > 0 and not 
 
 /**
  * One read of the view for sessions and totals alike. Rows of the view are read in autocommit, so they are of now. The
- * agent's own sessions are told by name and role together: another role cannot hide behind the name. Totals come with
- * the first row, and alone when no session is to be shown.
+ * agent's own sessions are told by name (a pooler may append ` - host:port`) and role together: another role cannot hide
+ * behind the name. Totals come with the first row, and alone when no session is to be shown.
  */
-function activitySql(columns: ReadonlySet<string>): string {
+function activitySql(columns: ReadonlySet<string>, sessionsMax: number): string {
   const leaderPid = columns.has("leader_pid") ? "leader_pid" : "null::integer";
   const queryId = columns.has("query_id") ? "query_id" : "null::bigint";
   return `/* bitville-monitor: pg_stat_activity */
@@ -32,9 +32,9 @@ with clock as materialized (
 ), activity as materialized (
   select pid, datname, usename, application_name, client_addr, backend_start, xact_start, query_start, state_change,
     state, wait_event_type, wait_event, backend_type, ${leaderPid} as leader_pid, ${queryId} as query_id, query,
-    backend_xmin, query = '<insufficient privilege>' as hidden
+    backend_xmin, state is null and query = '<insufficient privilege>' as hidden
   from pg_catalog.pg_stat_activity
-  where not (application_name = 'bitville-monitor' and usename is not distinct from current_user)
+  where not (application_name ~ '^bitville-monitor( - |$)' and usename is not distinct from session_user)
 ), totals as (
   select sum(backends)::integer as total_backends, json_object_agg(state, backends) as by_state
   from (
@@ -46,7 +46,7 @@ with clock as materialized (
   select row_number() over (order by xact_start nulls last, pid) as position, activity.*, clock.now
   from activity, clock
   where backend_type in ('client backend', 'parallel worker') and state <> 'idle' and not hidden
-  order by 1 limit ${limits.sessionsMax}
+  order by 1 limit ${sessionsMax}
 )
 select position::integer, case when position is null or position = 1 then total_backends end as total_backends,
   case when position is null or position = 1 then by_state end as by_state,
@@ -78,18 +78,20 @@ export class ActivityCollector implements Collector {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #memory = new CorrelationMemory();
   readonly #columns = new WeakMap<Server, ReadonlySet<string>>();
+  readonly #sessionsMax: number;
   #privilegeHinted = false;
 
-  constructor(options: { database: Database; log: Log; clock: Pick<Clock, "monotonicMs"> }) {
+  constructor(options: { database: Database; log: Log; clock: Pick<Clock, "monotonicMs">; sessionsMax?: number }) {
     this.#database = options.database;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#sessionsMax = options.sessionsMax ?? limits.sessionsMax;
   }
 
   async collect({ signal }: CollectContext): Promise<Collection> {
     const server = await this.#database.server();
     const columns = await this.#probeColumns(server, signal);
-    const rows = await this.#database.query({ text: activitySql(columns) }, signal);
+    const rows = await this.#database.query({ text: activitySql(columns, this.#sessionsMax) }, signal);
     const { totalBackends, byState } = readTotals(rows[0]);
     const sessions = rows.filter((row) => row.position !== null).map(toSession);
     this.#correlate(sessions);

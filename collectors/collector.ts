@@ -9,7 +9,7 @@
 export type Collection =
   | {
     kind: "samples";
-    /** The document's `data` (CONTRACT 3). */
+    /** The document's `data` (docs/documents.md). */
     data: Record<string, unknown>;
     /** How many samples it holds, for the log and `agent_status`. */
     rows: number;

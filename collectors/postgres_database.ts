@@ -3,11 +3,11 @@
  *
  * Invariants:
  *
- * - never more connections than configured, never more than five;
  * - every statement runs read only, under a statement timeout and a lock timeout: by startup parameters, or behind a
- *   pooler that refuses those, in a transaction of its own that sets them;
+ *   pooler in a transaction of its own that sets them;
  * - a server that goes away is said once, and once when it is back, whoever finds out first;
- * - after a failure to connect, nobody knocks again before the pause is over.
+ * - a question that is cut off ends for the caller at once; its connection stays in use until the server has ended what
+ *   it did, so that the bound on connections (`postgres_connections.ts`) holds on the server too.
  *
  * @module
  */
@@ -16,10 +16,9 @@ import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
 import { type Database, DatabaseError, type DatabaseStatus, type Query, type Row, type Server } from "./database.ts";
+import { PostgresConnections } from "./postgres_connections.ts";
 import * as errors from "./postgres_errors.ts";
-import { announcedPid, createPool, destroySocket, type Pool, type PoolClient } from "./postgres_pool.ts";
-import type { PostgresOptions } from "./postgres_pool.ts";
-import { tlsOptions } from "./postgres_tls.ts";
+import { announcedPid, destroySocket, type PoolClient, type PostgresOptions, requestCancel } from "./postgres_pool.ts";
 import { readBoolean, readCount, readText } from "./row.ts";
 
 const verifySql = `/* bitville-monitor: connection */
@@ -34,23 +33,13 @@ export function openPostgresDatabase(
   return new PostgresDatabase(options, log, clock);
 }
 
-/** How connections are made: begins with the best, and steps down when the other side cannot. */
-interface Link {
-  tls: boolean;
-  startup: boolean;
-}
-
 class PostgresDatabase implements Database {
   readonly #options: PostgresOptions;
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
-  #link: Link = { tls: true, startup: true };
-  #pool: Pool | null = null;
+  readonly #connections: PostgresConnections;
   #server: Server | null = null;
   #verifying: Promise<Server> | null = null;
-  /** The last failure to connect, while the pause after it lasts. */
-  #refusal: { error: DatabaseError; untilMs: number } | null = null;
-  #pauseMs = limits.reconnectFirstMs;
   /** What was last said about the database, so that nothing is said twice. */
   #said: string | null = null;
   #timeMs = 0;
@@ -60,6 +49,10 @@ class PostgresDatabase implements Database {
     this.#options = options;
     this.#log = log;
     this.#clock = clock;
+    this.#connections = new PostgresConnections(options, clock, {
+      gained: () => this.#gainConnection(),
+      lost: (failure) => this.#lose(failure),
+    });
   }
 
   server(): Promise<Server> {
@@ -69,43 +62,59 @@ class PostgresDatabase implements Database {
   }
 
   async query(query: Query, signal?: AbortSignal): Promise<readonly Row[]> {
-    const server = await this.server();
-    const client = await this.#connect();
-    return await this.#ask(client, query, { signal, wrapped: server.pooled });
+    if (signal === undefined) return await this.#query(query, signal);
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(cancelled(signal.reason));
+    if (signal.aborted) throw cancelled(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.race([this.#query(query, signal), aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
   }
 
   status(): DatabaseStatus {
     return {
       reachable: this.#server !== null,
       serverVersion: this.#server?.version ?? null,
-      connections: this.#pool?.totalCount ?? 0,
+      connections: this.#connections.count,
       timeMs: this.#timeMs,
     };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#pool?.end();
-    this.#pool = null;
+    this.#server = null;
+    await this.#connections.close();
+  }
+
+  async #query(query: Query, signal: AbortSignal | undefined): Promise<readonly Row[]> {
+    const server = await this.server();
+    const client = await this.#connections.acquire(signal);
+    return await this.#ask(client, query, { signal, wrapped: server.pooled });
   }
 
   /** Connects, learns who answers and says so. */
   async #verify(): Promise<Server> {
-    const client = await this.#connect();
+    const client = await this.#connections.acquire(undefined);
     const pid = announcedPid(client);
-    const [row] = await this.#ask(client, { text: verifySql }, { signal: undefined, wrapped: !this.#link.startup });
+    const [row] = await this.#ask(client, { text: verifySql }, {
+      signal: undefined,
+      wrapped: !this.#connections.hasStartupLimits,
+    });
     if (row === undefined) throw new DatabaseError("The server answered no row", { kind: "statement" });
     const server: Server = {
       version: readText(row, "version") ?? "",
       user: readText(row, "user") ?? "",
       readsAllStats: readBoolean(row, "reads_all_stats"),
       // A pooler makes up the process id that it announces.
-      pooled: !this.#link.startup || readCount(row, "pid") !== pid,
+      pooled: !this.#connections.hasStartupLimits || readCount(row, "pid") !== pid,
     };
     this.#server = server;
     this.#said = null;
     const { version: server_version, user, pooled } = server;
-    this.#log.info("connection_pool_verified", { server_version, user, tls: this.#usesTls(), pooled });
+    this.#log.info("connection_pool_verified", { server_version, user, tls: this.#connections.usesTls, pooled });
     if (pooled) this.#log.warning("pooler_detected", { hint: poolerHint });
     return server;
   }
@@ -116,19 +125,26 @@ class PostgresDatabase implements Database {
     { signal, wrapped }: { signal: AbortSignal | undefined; wrapped: boolean },
   ): Promise<readonly Row[]> {
     const startedMs = this.#clock.monotonicMs();
-    const abort = () => destroySocket(client);
+    let grace: ReturnType<typeof setTimeout> | undefined;
+    const abort = () => {
+      requestCancel(client, this.#options);
+      grace = setTimeout(() => destroySocket(client), limits.closeGraceMs);
+    };
     signal?.addEventListener("abort", abort, { once: true });
     let failure: DatabaseError | null = null;
     try {
-      signal?.throwIfAborted();
       if (wrapped) await client.query(beginSql(this.#options));
       const result = await client.query(values === undefined ? { text } : { text, values: [...values] });
       if (wrapped) await client.query("commit");
       return result.rows;
     } catch (error) {
-      failure = errors.toDatabaseError(error, { phase: "query", cancelled: signal?.aborted ?? false });
+      failure = errors.toDatabaseError(error, {
+        phase: "query",
+        cancelled: this.#closed || (signal?.aborted ?? false),
+      });
       throw failure;
     } finally {
+      clearTimeout(grace);
       signal?.removeEventListener("abort", abort);
       this.#timeMs += this.#clock.monotonicMs() - startedMs;
       this.#release(client, failure, wrapped);
@@ -137,69 +153,18 @@ class PostgresDatabase implements Database {
 
   /** Gives a connection back, or drops it when nobody can tell what it still has in it. */
   #release(client: PoolClient, failure: DatabaseError | null, wrapped: boolean): void {
-    const usable = failure === null || (failure.sqlstate !== null && failure.kind !== "unreachable" && !wrapped);
+    const usable = failure === null || (errors.leavesSession(failure) && !wrapped);
     if (!usable) destroySocket(client);
-    client.release(!usable);
+    this.#connections.release(client, { usable });
     if (failure?.kind === "unreachable") this.#lose(failure);
-  }
-
-  async #connect(): Promise<PoolClient> {
-    if (this.#refusal !== null && this.#clock.monotonicMs() < this.#refusal.untilMs) throw this.#refusal.error;
-    for (;;) {
-      try {
-        this.#pool ??= await this.#openPool();
-        const client = await this.#pool.connect();
-        this.#refusal = null;
-        this.#pauseMs = limits.reconnectFirstMs;
-        return client;
-      } catch (error) {
-        if (await this.#stepDown(error)) continue;
-        const failure = errors.toDatabaseError(error, { phase: "connect", cancelled: false });
-        this.#refuse(failure);
-        throw failure;
-      }
-    }
-  }
-
-  async #openPool(): Promise<Pool> {
-    if (this.#closed) throw new DatabaseError("The database is closed", { kind: "cancelled" });
-    const { sslmode, sslrootcert } = this.#options;
-    const certificates = sslrootcert === "" || sslmode === "disable" ? null : await Deno.readTextFile(sslrootcert);
-    const tls = this.#usesTls() && tlsOptions(sslmode, certificates);
-    const pool = createPool(this.#options, { tls, startup: this.#link.startup });
-    pool.on("connect", () => this.#gainConnection());
-    // An idle connection that the server ends; without a listener it would end the agent.
-    pool.on("error", (error) => this.#lose(errors.toDatabaseError(error, { phase: "query", cancelled: false })));
-    return pool;
-  }
-
-  /** Whether there is a humbler way to try at once: without TLS where that is allowed, without startup parameters. */
-  async #stepDown(error: unknown): Promise<boolean> {
-    const refusedTls = errors.isTlsUnsupported(error) || errors.isHostEntryMissing(error);
-    if (this.#options.sslmode === "prefer" && this.#usesTls() && refusedTls) {
-      this.#link = { ...this.#link, tls: false };
-    } else if (this.#link.startup && errors.isStartupParameterRefused(error)) {
-      this.#link = { ...this.#link, startup: false };
-    } else {
-      return false;
-    }
-    await this.#dropPool();
-    return true;
-  }
-
-  #refuse(failure: DatabaseError): void {
-    this.#refusal = { error: failure, untilMs: this.#clock.monotonicMs() + this.#pauseMs };
-    this.#pauseMs = Math.min(this.#pauseMs * 2, limits.reconnectMaxMs);
-    this.#lose(failure);
   }
 
   /** Forgets who answered, and says once why nobody does. */
   #lose(failure: DatabaseError): void {
-    // A full server is as it was; one that is back may be another, with TLS or without a pooler.
-    if (failure.kind !== "full") this.#server = null;
-    if (failure.kind !== "full" && (!this.#link.tls || !this.#link.startup)) {
-      this.#link = { tls: true, startup: true };
-      void this.#dropPool();
+    // A full server is as it was.
+    if (failure.kind !== "full") {
+      this.#server = null;
+      this.#connections.forget();
     }
     if (this.#closed || this.#said === failure.kind) return;
     this.#said = failure.kind;
@@ -212,16 +177,6 @@ class PostgresDatabase implements Database {
     this.#said = null;
     this.#log.info("connection_slots_available");
   }
-
-  async #dropPool(): Promise<void> {
-    const pool = this.#pool;
-    this.#pool = null;
-    await pool?.end();
-  }
-
-  #usesTls(): boolean {
-    return this.#link.tls && this.#options.sslmode !== "disable" && !this.#options.host.startsWith("/");
-  }
 }
 
 const poolerHint = "A pooler such as PgBouncer is in between: connect the agent to PostgreSQL itself, or it sees the " +
@@ -233,9 +188,14 @@ const hints: Partial<Record<DatabaseError["kind"], string>> = {
   full: "Raise max_connections, or reserve connections for the agent's role (reserved_connections)",
 };
 
+function cancelled(reason: unknown): DatabaseError {
+  return new DatabaseError("The question was cut off", { kind: "cancelled", cause: reason });
+}
+
 /** The limits for one transaction: behind a pooler a session's settings would stay for whoever comes next. */
 function beginSql({ statementTimeoutMs }: PostgresOptions): string {
   return `begin read only; set local statement_timeout = ${statementTimeoutMs}; ` +
     `set local lock_timeout = ${limits.lockTimeoutMs}; ` +
-    `set local idle_in_transaction_session_timeout = ${limits.idleInTransactionTimeoutMs}`;
+    `set local idle_in_transaction_session_timeout = ${limits.idleInTransactionTimeoutMs}; ` +
+    "set local search_path = pg_catalog";
 }

@@ -18,7 +18,7 @@ export function toDatabaseError(
   const kind = options.cancelled
     ? "cancelled"
     : sqlstate !== null
-    ? kindOfSqlstate(sqlstate)
+    ? kindOfSqlstate(sqlstate, options.phase)
     : kindOfMessage(message, code);
   return new DatabaseError(message === "" ? code ?? "Unknown error" : message, { kind, sqlstate, cause: error });
 }
@@ -33,6 +33,17 @@ export function isHostEntryMissing(error: unknown): boolean {
   return codeOf(error) === "28000";
 }
 
+/** Whether the server ended a session because nothing was asked (idle_session_timeout): nobody is away. */
+export function isIdleTimeout(error: unknown): boolean {
+  return codeOf(error) === "57P05";
+}
+
+/** Whether a question that failed so leaves a session that can be asked again. */
+export function leavesSession({ kind, sqlstate }: DatabaseError): boolean {
+  // 25P03 and 25P04 are timeouts that end the session, not the statement.
+  return sqlstate !== null && kind !== "unreachable" && !sqlstate.startsWith("25P0");
+}
+
 /** Whether a pooler refused startup parameters that PostgreSQL itself knows. */
 export function isStartupParameterRefused(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === "08P01" && error.message.includes("startup parameter");
@@ -44,12 +55,13 @@ function codeOf(error: unknown): string | null {
 }
 
 /** By https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function kindOfSqlstate(sqlstate: string): DatabaseErrorKind {
+function kindOfSqlstate(sqlstate: string, phase: "connect" | "query"): DatabaseErrorKind {
   if (sqlstate === "53300") return "full";
-  if (sqlstate === "57014" || sqlstate === "55P03" || sqlstate === "25P03") return "timeout";
+  if (sqlstate === "57014" || sqlstate === "55P03" || sqlstate.startsWith("25P0")) return "timeout";
   if (sqlstate.startsWith("28") || sqlstate === "3D000") return "refused";
   if (sqlstate.startsWith("08") || sqlstate.startsWith("57P")) return "unreachable";
-  return "statement";
+  // Such as a startup parameter that the server does not take.
+  return phase === "connect" ? "refused" : "statement";
 }
 
 function kindOfMessage(message: string, code: string | null): DatabaseErrorKind {

@@ -25,6 +25,7 @@ export interface CircuitStatus {
   consecutiveFailures: number;
 }
 
+/** When to open, and how long to wait (limits.ts has the agent's values). */
 export interface BreakerOptions {
   failuresMax: number;
   cooldownMs: number;

@@ -58,16 +58,20 @@ export const emptyState: OutboxState = {
   rejectedRecords: 0,
 };
 
+/** Where the figures are. */
 export const stateKey: Deno.KvKey = ["state"];
 
+/** Where the header of a waiting document is. */
 export function documentKey(sequence: number): Deno.KvKey {
   return ["document", sequence];
 }
 
+/** Where the header of a rejected document is. */
 export function rejectedKey(sequence: number): Deno.KvKey {
   return ["rejected", sequence];
 }
 
+/** Where a piece of a document is, waiting or rejected. */
 export function chunkKey(sequence: number, index: number): Deno.KvKey {
   return ["chunk", sequence, index];
 }

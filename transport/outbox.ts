@@ -1,6 +1,6 @@
 /**
  * The seam of the outbox: every captured document stays in it until the listener has answered. The adapter is
- * `kv_outbox.ts`; `memory_outbox.ts` keeps the same contract without a disk. One process owns an outbox.
+ * `kv_outbox.ts`; the tests have one in memory that keeps the same contract. One process owns an outbox.
  *
  * Invariants, held by both and by `tests/contracts/outbox.ts`:
  *

@@ -112,7 +112,8 @@ export class Sender {
     if (this.#stopping.signal.aborted) return;
     this.#backlog = true;
     const pauseMs = Math.max(this.#breaker.pauseMs(), outcome.retryAfterMs ?? 0);
-    this.#log.debug("delivery_failed", {
+    // The first failure is said; its repetitions would say nothing more.
+    this.#log[this.status().consecutiveFailures === 1 ? "warning" : "debug"]("delivery_failed", {
       reason: outcome.reason,
       status: outcome.status,
       pause_ms: Math.round(pauseMs),

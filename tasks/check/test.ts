@@ -1,0 +1,70 @@
+/**
+ * `deno task test`: runs the tests of tests/ (without tests/bench) and ends with one line that says how many passed,
+ * failed and were skipped, as the test runner itself counted them. Arguments go to `deno test`: paths, `--filter`, …
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** What the runner printed of its tests. */
+export interface TestSummary {
+  passed: number;
+  failed: number;
+  /** The names of those that did not run: a test that needs what a machine may lack says in its name what that is. */
+  skipped: readonly string[];
+  skippedCount: number;
+}
+
+/** Reads what `deno test` printed without colours; null when its last line is missing, so that nothing was counted. */
+export function parseSummary(output: string): TestSummary | null {
+  const line = /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(.*)$/gm;
+  const last = [...output.matchAll(line)].at(-1);
+  if (last === undefined) return null;
+  const [, passed, failed, rest] = last;
+  const [, ignored] = /\| (\d+) ignored/.exec(rest ?? "") ?? [];
+  return {
+    passed: Number(passed),
+    failed: Number(failed),
+    skipped: [...output.matchAll(/^(\S.*) \.\.\. ignored \(.*\)$/gm)].map(([, name]) => name!),
+    skippedCount: Number(ignored ?? 0),
+  };
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--allow-all", ...args],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const [output, status] = await Promise.all([passOn(child.stdout), child.status]);
+  const summary = parseSummary(output);
+  if (summary === null) {
+    console.log("No test was counted: the test runner ended without its summary");
+    return status.code === 0 ? 1 : status.code;
+  }
+  for (const name of summary.skipped) console.log(`skipped: ${name}`);
+  if (summary.passed + summary.failed === 0) {
+    console.log("No test ran");
+    return 1;
+  }
+  console.log(`${summary.passed} passed, ${summary.failed} failed, ${summary.skippedCount} skipped`);
+  return status.code;
+}
+
+/** Prints a stream as it comes, and returns what it said. */
+async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let output = "";
+  for await (const bytes of stream) {
+    for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
+    output += decoder.decode(bytes, { stream: true });
+  }
+  return output + decoder.decode();
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,114 @@
+/**
+ * What the agent may do, as Deno's flags: exactly what its configuration needs. A stolen listener key, a mistake in a
+ * dependency or in a parser then reaches no further than this list.
+ *
+ * @module
+ */
+
+import { posix } from "node:path";
+import { type Config, configPathVariable, settings, variableOf } from "../config.ts";
+
+/** What the permissions depend on beside the configuration. */
+export interface PermissionOptions {
+  /** `once` sends and buffers nothing, so it gets neither the listener nor the buffer. */
+  command: "start" | "once";
+  /** The folder of the agent's code. */
+  root: string;
+  /** The file that the configuration came from, absolute. */
+  configPath: string | null;
+  /** Whether `log_path` is a directory; without it, a name such as `x.log` is taken for a file. */
+  logPathIsDirectory?: boolean;
+}
+
+/**
+ * The flags for `deno run`, without shell quoting. Throws for a path that they cannot express: values are separated by
+ * commas, and Deno 2.9.6 knows no escape (`,,` is an error).
+ */
+export function agentPermissions(config: Config, options: PermissionOptions): string[] {
+  return [
+    "--no-prompt",
+    flag("net", networkAddresses(config, options)),
+    flag("read", readPaths(config, options)),
+    ...writeFlags(config, options),
+    // The driver reads PG variables of its own accord; the rest by name, so that no other secret is in reach.
+    flag("env", ["PG*", configPathVariable, ...settings.map(variableOf)]),
+    flag("sys", systemCalls),
+  ];
+}
+
+/** `os.cpus`, `os.freemem`, `os.uptime` and their like of node:os are governed by these names, too. */
+const systemCalls = ["hostname", "loadavg", "systemMemoryInfo", "osUptime", "cpus", "osRelease"];
+
+function flag(name: string, values: readonly string[]): string {
+  const impossible = values.find((value) => /[,\0]/.test(value));
+  if (impossible !== undefined) {
+    throw new Error(`Cannot allow a path because it must hold no comma: current value is ${impossible}`);
+  }
+  return `--allow-${name}=${[...new Set(values)].join(",")}`;
+}
+
+function networkAddresses(config: Config, options: PermissionOptions): string[] {
+  const { host, port } = config.database;
+  const database = isSocket(config)
+    ? `unix:${socketPath(config)}`
+    : `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const { url } = config.listener;
+  return options.command === "start" && url !== null ? [database, hostAndPort(url)] : [database];
+}
+
+// `URL.host` drops the scheme's own port, and a flag without port would open them all.
+function hostAndPort(url: URL): string {
+  const port = url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port;
+  return `${url.hostname}:${port}`;
+}
+
+function readPaths(config: Config, options: PermissionOptions): string[] {
+  const { database, listener, collection, system, buffer } = config;
+  const forStart = [listener.apiKeyFile, listener.caFile, buffer.path];
+  return [
+    options.root,
+    options.configPath ?? "",
+    database.passwordFile,
+    database.sslrootcert,
+    logFolder(collection.logPath, options.logPathIsDirectory),
+    system.procfsPath,
+    ...(options.command === "start" ? forStart : []),
+    ...(isSocket(config) ? [socketPath(config)] : []),
+  ].filter((path) => path !== "");
+}
+
+/**
+ * `Deno.mkdir(path, { recursive: true, mode: 0o700 })` needs write permission on that path only, whether its parent
+ * exists or not (Deno 2.9.6): missing parents are made on the way, unchecked and with the same mode. So the buffer's
+ * folder can be created at the first start with nothing more than this. A later `Deno.chmod` of it is covered as well.
+ */
+function writeFlags(config: Config, options: PermissionOptions): string[] {
+  const paths = [
+    ...(options.command === "start" ? [config.buffer.path] : []),
+    // Connecting to a socket is checked as reading and writing the socket itself; its folder, maybe /tmp, stays closed.
+    ...(isSocket(config) ? [socketPath(config)] : []),
+  ];
+  // Without a value the flag would allow everything.
+  return paths.length === 0 ? [] : [flag("write", paths)];
+}
+
+function isSocket(config: Config): boolean {
+  return config.database.host.startsWith("/");
+}
+
+function socketPath(config: Config): string {
+  return posix.join(config.database.host, `.s.PGSQL.${config.database.port}`);
+}
+
+/**
+ * The folder that holds the logs: rotation makes new names in it. Of a file that is its own folder, of a glob the
+ * deepest one without a wildcard.
+ */
+function logFolder(path: string, isDirectory?: boolean): string {
+  const wildcard = path.search(/[*?[{]/);
+  if (wildcard >= 0) return path.slice(0, path.lastIndexOf("/", wildcard));
+  const isFile = isDirectory === undefined ? /\.(log|csv|json|txt)$/.test(path) : !isDirectory;
+  const folder = isFile ? posix.dirname(path) : path;
+  // A file right below the root: its folder would be the whole machine.
+  return folder === "/" ? path : folder;
+}

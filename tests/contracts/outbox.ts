@@ -1,0 +1,157 @@
+/**
+ * What every outbox keeps (transport/outbox.ts), run over each of them.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import type { Seal } from "../../transport/envelope.ts";
+import type { Outbox, OutboxEntry } from "../../transport/outbox.ts";
+import { draftOf, readEntry, testSeal } from "../support/drafts.ts";
+
+export interface OutboxContractOptions {
+  seal: Seal;
+  maxBytes: number;
+  documentBytesMax?: number;
+}
+
+/** Opens a new, empty outbox; the suite closes it. */
+export type OpenOutbox = (options: OutboxContractOptions) => Promise<Outbox>;
+
+const roomy = 10_000_000;
+
+export function testOutboxContract(name: string, open: OpenOutbox): void {
+  function test(sentence: string, options: Partial<OutboxContractOptions>, body: (outbox: Outbox) => Promise<void>) {
+    Deno.test(`${name} ${sentence}`, async () => {
+      const outbox = await open({ seal: testSeal(), maxBytes: roomy, ...options });
+      try {
+        await body(outbox);
+      } finally {
+        await outbox.close();
+      }
+    });
+  }
+
+  test("is empty at first", {}, async (outbox) => {
+    assert.equal(await outbox.oldest(), null);
+    assert.equal(await outbox.oldestAt(), null);
+    const loss = { evictedRecords: 0, evictedBytes: 0, rejectedRecords: 0 };
+    assert.deepEqual(outbox.status(), { records: 0, bytes: 0, maxBytes: roomy, nextSequence: 1, loss });
+  });
+
+  test("gives documents back in the order of their sequence, whole", {}, async (outbox) => {
+    for (const name of ["first", "second", "third"]) await outbox.put(draftOf(name));
+    for (const [index, name] of ["first", "second", "third"].entries()) {
+      const entry = await taken(outbox);
+      const document = await readEntry(entry);
+      assert.equal(document.data.name, name);
+      assert.deepEqual([document.sequence, entry.sequence], [index + 1, index + 1]);
+      assert.equal(document.id, entry.id);
+    }
+    assert.equal(await outbox.oldest(), null);
+  });
+
+  test("keeps numbers in order when documents are put in at once", {}, async (outbox) => {
+    const puts = await Promise.all(Array.from({ length: 20 }, (_, index) => outbox.put(draftOf(`${index}`))));
+    assert.deepEqual(puts.map((put) => put.sequence), Array.from({ length: 20 }, (_, index) => index + 1));
+    for (let sequence = 1; sequence <= 20; sequence++) assert.equal((await taken(outbox)).sequence, sequence);
+  });
+
+  test("answers the same document until it is acknowledged", {}, async (outbox) => {
+    await outbox.put(draftOf("only"));
+    const [first, second] = [await outbox.oldest(), await outbox.oldest()];
+    assert.deepEqual(first, second);
+  });
+
+  test("counts its records and bytes back to nothing", {}, async (outbox) => {
+    const put = await outbox.put(draftOf("small", 1_000));
+    await outbox.put(draftOf("large", 200_000));
+    assert(put.kind === "stored");
+    assert.equal(outbox.status().records, 2);
+    assert(outbox.status().bytes > put.bytes + 200_000);
+    await taken(outbox);
+    await taken(outbox);
+    const { records, bytes, nextSequence } = outbox.status();
+    assert.deepEqual({ records, bytes, nextSequence }, { records: 0, bytes: 0, nextSequence: 3 });
+  });
+
+  test("carries a document of 16 MB", { maxBytes: 100_000_000 }, async (outbox) => {
+    const put = await outbox.put(draftOf("huge", 12_000_000));
+    assert(put.kind === "stored" && put.bytes > 12_000_000);
+    assert.equal((await readEntry(await taken(outbox))).data.name, "huge");
+    assert.equal(outbox.status().bytes, 0);
+  });
+
+  test("refuses and counts a document over the limit", { documentBytesMax: 5_000 }, async (outbox) => {
+    const put = await outbox.put(draftOf("too large", 10_000));
+    assert.deepEqual([put.kind, put.sequence], ["too_large", 1]);
+    assert.equal(outbox.status().loss.evictedRecords, 1);
+    assert.equal((await outbox.put(draftOf("next"))).sequence, 2);
+    assert.equal((await taken(outbox)).sequence, 2);
+  });
+
+  test("refuses and counts a document larger than the whole outbox", { maxBytes: 5_000 }, async (outbox) => {
+    await outbox.put(draftOf("there first"));
+    assert.equal((await outbox.put(draftOf("too large", 10_000))).kind, "too_large");
+    assert.equal((await taken(outbox)).sequence, 1, "nothing is evicted for what does not fit anyway");
+  });
+
+  test("evicts the oldest when the cap is reached, and counts them", { maxBytes: 100_000 }, async (outbox) => {
+    for (let index = 0; index < 10; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    const { records, bytes, loss } = outbox.status();
+    assert.deepEqual([records, loss.evictedRecords], [3, 7]);
+    assert(bytes <= 100_000, `bytes is ${bytes}`);
+    assert(loss.evictedBytes > 7 * 30_000);
+    assert.deepEqual([(await taken(outbox)).sequence, (await taken(outbox)).sequence], [8, 9]);
+  });
+
+  test("says what had to go", { maxBytes: 100_000 }, async (outbox) => {
+    for (let index = 0; index < 3; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    const put = await outbox.put(draftOf("larger", 60_000));
+    assert(put.kind === "stored");
+    assert.equal(put.evicted.records, 2);
+  });
+
+  test("does not evict the document that is being sent", { maxBytes: 100_000 }, async (outbox) => {
+    for (let index = 0; index < 3; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    const sending = await outbox.oldest();
+    for (let index = 3; index < 6; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    assert.equal(sending?.sequence, 1);
+    await outbox.acknowledge(1);
+    const { records, nextSequence, loss } = outbox.status();
+    assert.equal(nextSequence - 1, 1 + records + loss.evictedRecords, "captured = delivered + stored + evicted");
+    assert.equal((await taken(outbox)).sequence, 5);
+  });
+
+  test("sets a rejected document aside and goes on", {}, async (outbox) => {
+    await outbox.put(draftOf("bad"));
+    await outbox.put(draftOf("good"));
+    await outbox.oldest();
+    await outbox.reject(1, "The listener answered 422");
+    assert.equal(outbox.status().loss.rejectedRecords, 1);
+    assert.equal((await taken(outbox)).sequence, 2);
+    assert.equal(await outbox.oldest(), null);
+  });
+
+  test("does nothing when what is settled is not there", {}, async (outbox) => {
+    await outbox.put(draftOf("only"));
+    await outbox.acknowledge(7);
+    await outbox.reject(8, "not there");
+    assert.equal(outbox.status().records, 1);
+    assert.equal(outbox.status().loss.rejectedRecords, 0);
+  });
+
+  test("wakes whoever listens", {}, async (outbox) => {
+    const woken = Promise.withResolvers<void>();
+    void outbox.listen(woken.resolve);
+    await outbox.put(draftOf("news"));
+    await woken.promise;
+  });
+}
+
+async function taken(outbox: Outbox): Promise<OutboxEntry> {
+  const entry = await outbox.oldest();
+  assert(entry !== null, "the outbox must not be empty");
+  await outbox.acknowledge(entry.sequence);
+  return entry;
+}

@@ -1,0 +1,143 @@
+/**
+ * An outbox without a disk: the same contract as the real one, and operations that fail on script.
+ *
+ * @module
+ */
+
+import * as limits from "../../limits.ts";
+import type { Draft, Seal } from "../../transport/envelope.ts";
+import { compress } from "../../transport/gzip.ts";
+import { Mutex } from "../../transport/mutex.ts";
+import type { Evicted, Outbox, OutboxEntry, OutboxStatus, Put } from "../../transport/outbox.ts";
+
+type Operation = "put" | "oldest" | "acknowledge" | "reject";
+
+export class MemoryOutbox implements Outbox {
+  readonly #seal: Seal;
+  readonly #maxBytes: number;
+  readonly #documentBytesMax: number;
+  readonly #mutex = new Mutex();
+  readonly #entries = new Map<number, OutboxEntry>();
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #loss = { evictedRecords: 0, evictedBytes: 0, rejectedRecords: 0 };
+  readonly #failing = new Map<Operation, number>();
+  #nextSequence = 1;
+  #leased: number | null = null;
+  #wake: () => void = () => undefined;
+
+  constructor(options: { seal: Seal; maxBytes: number; documentBytesMax?: number }) {
+    this.#seal = options.seal;
+    this.#maxBytes = options.maxBytes;
+    this.#documentBytesMax = options.documentBytesMax ?? limits.documentBytesMax;
+  }
+
+  /** Has the next `times` calls of an operation throw, as a full disk does. */
+  failNext(operation: Operation, times: number): void {
+    this.#failing.set(operation, times);
+  }
+
+  put(draft: Draft): Promise<Put> {
+    return this.#mutex.run(() => this.#put(draft));
+  }
+
+  oldest(): Promise<OutboxEntry | null> {
+    return this.#attempt("oldest", () => {
+      const entry = this.#entries.values().next().value ?? null;
+      this.#leased = entry?.sequence ?? null;
+      return entry;
+    });
+  }
+
+  acknowledge(sequence: number): Promise<void> {
+    return this.#attempt("acknowledge", () => this.#settle(sequence));
+  }
+
+  reject(sequence: number, _reason: string): Promise<void> {
+    return this.#attempt("reject", () => {
+      if (this.#entries.has(sequence)) this.#loss.rejectedRecords += 1;
+      this.#settle(sequence);
+    });
+  }
+
+  listen(wake: () => void): Promise<void> {
+    this.#wake = wake;
+    return this.#closed.promise;
+  }
+
+  oldestAt(): Promise<string | null> {
+    return Promise.resolve(this.#entries.values().next().value?.timestamp ?? null);
+  }
+
+  status(): OutboxStatus {
+    const maxBytes = this.#maxBytes;
+    const loss = { ...this.#loss };
+    return { records: this.#entries.size, bytes: this.#bytes(), maxBytes, nextSequence: this.#nextSequence, loss };
+  }
+
+  close(): Promise<void> {
+    this.#closed.resolve();
+    return Promise.resolve();
+  }
+
+  async #put(draft: Draft): Promise<Put> {
+    this.#failIfScripted("put");
+    const { id, sequence, type, timestamp, json } = this.#seal(draft, this.#nextSequence);
+    const jsonBytes = new TextEncoder().encode(json);
+    const gzip = await compress(jsonBytes);
+    const bytes = storedBytes({ gzip });
+    this.#nextSequence += 1;
+    if (jsonBytes.length > this.#documentBytesMax || bytes > this.#maxBytes) {
+      this.#count({ records: 1, bytes });
+      return { kind: "too_large", sequence, bytes };
+    }
+    const evicted = this.#makeRoom(bytes);
+    this.#entries.set(sequence, { id, sequence, type, timestamp, gzip });
+    queueMicrotask(this.#wake);
+    return { kind: "stored", id, sequence, bytes, evicted };
+  }
+
+  #makeRoom(bytes: number): Evicted {
+    const evicted = { records: 0, bytes: 0 };
+    for (const entry of this.#entries.values()) {
+      if (this.#bytes() + bytes <= this.#maxBytes) break;
+      if (entry.sequence === this.#leased) continue;
+      this.#entries.delete(entry.sequence);
+      evicted.records += 1;
+      evicted.bytes += storedBytes(entry);
+    }
+    this.#count(evicted);
+    return evicted;
+  }
+
+  #count(evicted: Evicted): void {
+    this.#loss.evictedRecords += evicted.records;
+    this.#loss.evictedBytes += evicted.bytes;
+  }
+
+  #settle(sequence: number): void {
+    this.#entries.delete(sequence);
+    this.#leased = null;
+  }
+
+  #bytes(): number {
+    return [...this.#entries.values()].reduce((total, entry) => total + storedBytes(entry), 0);
+  }
+
+  #attempt<T>(operation: Operation, action: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      this.#failIfScripted(operation);
+      resolve(action());
+    });
+  }
+
+  #failIfScripted(operation: Operation): void {
+    const times = this.#failing.get(operation) ?? 0;
+    if (times === 0) return;
+    this.#failing.set(operation, times - 1);
+    throw new TypeError("database or disk is full");
+  }
+}
+
+function storedBytes({ gzip }: { gzip: Uint8Array }): number {
+  return gzip.length + limits.recordOverheadBytes;
+}

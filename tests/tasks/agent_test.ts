@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import type { Collector } from "../../collectors/collector.ts";
+import { Agent } from "../../tasks/agent.ts";
+import type { Schedule } from "../../tasks/cron.ts";
+import { FakeClock } from "../fakes/fake_clock.ts";
+import { MemoryDatabase } from "../fakes/memory_database.ts";
+import { MemoryOutbox } from "../fakes/memory_outbox.ts";
+import { ScriptedDelivery } from "../fakes/scripted_delivery.ts";
+import { draftOf, testSeal } from "../support/drafts.ts";
+import { MemoryLog } from "../support/memory_log.ts";
+import { waitFor } from "../support/wait_for.ts";
+
+/** Ticks when a test says so. */
+class ManualSchedule {
+  readonly ticks: (() => Promise<void>)[] = [];
+
+  readonly schedule: Schedule = (_name, { signal }, tick) => {
+    this.ticks.push(tick);
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  };
+}
+
+function counting(name: string): Collector {
+  let runs = 0;
+  return { name, collect: () => Promise.resolve({ kind: "samples", data: { run: ++runs }, rows: 1 }) };
+}
+
+function failing(name: string): Collector {
+  return { name, collect: () => Promise.reject(new Error("broken")) };
+}
+
+class Bench {
+  readonly clock = new FakeClock();
+  readonly log = new MemoryLog();
+  readonly delivery = new ScriptedDelivery();
+  readonly database = new MemoryDatabase();
+  readonly outbox: MemoryOutbox;
+  readonly cron = new ManualSchedule();
+  readonly #collectors: Collector[];
+  #agent: Agent | null = null;
+
+  constructor(collectors: Collector[], maxBytes = 10_000_000) {
+    this.outbox = new MemoryOutbox({ seal: testSeal(), maxBytes });
+    this.#collectors = collectors;
+  }
+
+  /** Made at the first use, so that a test can fill the outbox before. */
+  get agent(): Agent {
+    const { clock, log, delivery, database, outbox, cron: { schedule } } = this;
+    const parts = { clock, log, delivery, database, outbox, schedule };
+    this.#agent ??= new Agent({ ...parts, collectors: this.#collectors, intervalS: 60, random: () => 0 });
+    return this.#agent;
+  }
+}
+
+Deno.test("Agent runs every collector right at the start and then at every tick", async () => {
+  const bench = new Bench([counting("a"), counting("b")]);
+  bench.agent.start();
+  await waitFor("two documents", () => bench.delivery.taken.length === 2);
+  await Promise.all(bench.cron.ticks.map((tick) => tick()));
+  await waitFor("four documents", () => bench.delivery.taken.length === 4);
+  assert.deepEqual(bench.delivery.taken.map(({ sequence }) => sequence), [1, 2, 3, 4]);
+  await bench.agent.stop();
+});
+
+Deno.test("Agent goes on with the others when one collector throws", async () => {
+  const bench = new Bench([failing("broken"), counting("sound")]);
+  bench.agent.start();
+  await waitFor("the document", () => bench.delivery.taken.length === 1);
+  assert.equal(bench.log.of("collection_failed").length, 1);
+  await bench.agent.stop();
+});
+
+Deno.test("Agent delivers what an earlier process left behind before anything else", async () => {
+  const bench = new Bench([counting("a")]);
+  await bench.outbox.put(draftOf("left behind"));
+  bench.agent.start();
+  await waitFor("both documents", () => bench.delivery.taken.length === 2);
+  assert.deepEqual(bench.delivery.attempts, [1, 2]);
+  await waitFor("the word of it", () => bench.log.of("buffer_flush_complete").length === 1);
+  await bench.agent.stop();
+});
+
+Deno.test("Agent says what had to go when the buffer is full", async () => {
+  const bench = new Bench([counting("a")], 2_500);
+  const release = bench.delivery.hold();
+  bench.agent.start();
+  const [eviction] = await waitFor("an eviction", async () => {
+    await bench.cron.ticks[0]?.();
+    const evictions = bench.log.of("buffer_eviction_complete");
+    return evictions.length > 0 && evictions;
+  });
+  assert.equal(eviction?.fields.evicted_count, 1);
+  release();
+  await bench.agent.stop();
+});
+
+Deno.test("Agent goes on when a document cannot be stored, and says so", async () => {
+  const bench = new Bench([counting("a")]);
+  bench.outbox.failNext("put", 1);
+  bench.agent.start();
+  await waitFor("the failure", () => bench.log.of("document_not_stored").length === 1);
+  await bench.cron.ticks[0]?.();
+  await waitFor("the document", () => bench.delivery.taken.length === 1);
+  await bench.agent.stop();
+});
+
+Deno.test("Agent.stop keeps what was collected and closes everything", async () => {
+  const bench = new Bench([counting("a")]);
+  bench.delivery.hold();
+  bench.agent.start();
+  await waitFor("the attempt", () => bench.delivery.attempts.length === 1);
+  const stopped = bench.agent.stop();
+  await waitFor("the end", async () => {
+    await bench.clock.advance(1_000);
+    return bench.delivery.closed;
+  });
+  await stopped;
+  assert.equal(bench.outbox.status().records, 1);
+});

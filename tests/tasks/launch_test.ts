@@ -1,0 +1,259 @@
+/**
+ * The launcher, run for real: the command line it prints, what it refuses, and the process that comes of it.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const repository = fileURLToPath(new URL("../../", import.meta.url));
+
+const listener = {
+  BITVILLE_PG_LISTENER_URL: "https://listener.example/in",
+  BITVILLE_PG_LISTENER_API_KEY: "hunter2-key",
+  BITVILLE_PG_PROJECT_ID: "p",
+};
+
+interface Run {
+  args: string[];
+  environment?: Record<string, string>;
+  /** The project's folder. */
+  root?: string;
+  /** Where it is called from. */
+  cwd?: string;
+}
+
+function command(program: "launch.ts" | "launch.sh", run: Run): Deno.Command {
+  const script = join(run.root ?? repository, "tasks", program);
+  const [file, ...args] = program === "launch.sh"
+    ? ["sh", script]
+    : [Deno.execPath(), "run", "--no-prompt", "--allow-read", "--allow-env", script];
+  // Nothing of the machine's own settings, but the cache of packages.
+  const kept = ["PATH", "HOME", "DENO_DIR"].map((name) => [name, Deno.env.get(name) ?? ""]).filter(([, value]) =>
+    value
+  );
+  return new Deno.Command(file ?? "", {
+    args: [...args, ...run.args],
+    clearEnv: true,
+    env: { ...Object.fromEntries(kept), DENO: Deno.execPath(), ...run.environment },
+    ...(run.cwd === undefined ? {} : { cwd: run.cwd }),
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function output(program: "launch.ts" | "launch.sh", run: Run) {
+  const { code, stdout, stderr } = await command(program, run).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    await Deno.writeTextFile(join(folder, "agent.ini"), "[database]\npassword = hunter2\n");
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A `main.ts` that shows what it was given, and waits for SIGTERM if it is to start. */
+const stub = `/** Stands for the agent. @module */
+import { loadConfig } from "./config.ts";
+const [command, ...args] = Deno.args;
+const loaded = await loadConfig({
+  ...(args[0] === "--config" ? { path: args[1] } : {}),
+  environment: (name) => Deno.env.get(name),
+  readTextFile: (path) => Deno.readTextFile(path),
+  requires: command === "start" ? "listener" : "database",
+});
+const write = await Deno.permissions.query({ name: "write" });
+console.log(JSON.stringify({ args: Deno.args, cwd: Deno.cwd(), write: write.state, loaded,
+  password: loaded.config?.database.password.reveal() }));
+if (command === "start") {
+  await new Promise((resolve) => {
+    Deno.addSignalListener("SIGTERM", resolve);
+    console.log("waiting");
+  });
+  Deno.exit(17);
+}
+`;
+
+/** The project with the stub as its agent, in a folder of this name. */
+async function copyProject(folder: string, name: string): Promise<string> {
+  const root = join(folder, name);
+  await Deno.mkdir(join(root, "tasks"), { recursive: true });
+  for await (const { name, isFile } of Deno.readDir(repository)) {
+    if (isFile && /\.ts$|^deno\./.test(name)) await Deno.copyFile(join(repository, name), join(root, name));
+  }
+  for (const name of ["launch.ts", "launch.sh", "permissions.ts", "command.ts"]) {
+    await Deno.copyFile(join(repository, "tasks", name), join(root, "tasks", name));
+  }
+  await Deno.writeTextFile(join(root, "main.ts"), stub);
+  return root;
+}
+
+Deno.test("launch prints one command line with the agent's permissions and without secrets", async () => {
+  await withFolder(async (folder) => {
+    const config = join(folder, "agent.ini");
+    const { code, stdout, stderr } = await output("launch.ts", {
+      args: ["start", "--config", config],
+      environment: { ...listener, BITVILLE_PG_DB_PORT: "5433" },
+    });
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^[^\n]+\n$/);
+    assert.match(stdout, / run --no-prompt --allow-net=localhost:5433,listener\.example:443 '?--allow-read=/);
+    assert.match(stdout, /--v8-flags=--max-old-space-size=96,--max-semi-space-size=1 \S*main\.ts start --config /);
+    assert.doesNotMatch(stdout, /hunter2|allow-all|allow-run|allow-ffi|(?<!\S)-A/);
+  });
+});
+
+Deno.test("launch opens the folder of a log file that has no telling name", async () => {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "logs"));
+    await Deno.writeTextFile(join(folder, "logs", "server"), "");
+    const config = join(folder, "agent.ini");
+    const environment = { BITVILLE_PG_POSTGRES_LOG_PATH: join(folder, "logs", "server") };
+    const { stdout } = await output("launch.ts", { args: ["once", "--config", config], environment });
+    assert.ok(stdout.includes(`${config},${join(folder, "logs")},`), stdout);
+  });
+});
+
+Deno.test("launch refuses a bad configuration with exit 78 and one log line a problem", async () => {
+  await withFolder(async (folder) => {
+    const config = join(folder, "agent.ini");
+    await Deno.writeTextFile(config, "[database]\nport = five\npassword = hunter2\n[listner]\n");
+    for (const program of ["launch.ts", "launch.sh"] as const) {
+      const { code, stdout, stderr } = await output(program, {
+        args: ["start", `--config=${config}`],
+        environment: { ...listener, BITVILLE_PG_PROJECT_ID: "" },
+      });
+      assert.deepEqual([code, stdout], [78, ""]);
+      const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+      assert.deepEqual(
+        lines.map(({ level, event, section, key, variable, value }) => [level, event, section, key, variable, value]),
+        [
+          ["warning", "configuration_warning", "listner", null, null, undefined],
+          ["error", "configuration_refused", "database", "port", null, "five"],
+          ["error", "configuration_refused", "listener", "project_id", null, undefined],
+        ],
+      );
+      assert.match(lines[1].message, /^Cannot use database\.port because it must be a whole number from 1 to 65535/);
+      assert.ok(lines.every(({ time }) => new Date(time).toISOString() === time));
+      assert.doesNotMatch(stderr, /hunter2/);
+    }
+  });
+});
+
+Deno.test("launch requires the listener for start and not for once", async () => {
+  await withFolder(async (folder) => {
+    const args = ["--config", join(folder, "agent.ini")];
+    assert.equal((await output("launch.ts", { args: ["once", ...args] })).code, 0);
+    const { code, stderr } = await output("launch.ts", { args: ["start", ...args] });
+    assert.equal(code, 78);
+    assert.equal(stderr.trimEnd().split("\n").length, 3, stderr);
+  });
+});
+
+Deno.test("launch answers arguments that it does not know with its usage and exit 1", async () => {
+  const cases = [[], ["stop"], ["--help"], ["start", "x"], ["start", "--config"], ["once", "--config="]]
+    .concat([["once", "--config", ""], ["once", "--config", "a", "b"], ["once", "--config=a", "b"], [
+      "once",
+      "--confg=a",
+    ]]);
+  for (const args of cases) {
+    const { code, stdout, stderr } = await output("launch.sh", { args });
+    assert.deepEqual([code, stdout, stderr], [1, "", "Usage: launch.sh start|once [--config PATH]\n"], args.join(" "));
+  }
+});
+
+Deno.test("launch.sh runs the agent from any folder, whatever the paths hold", async () => {
+  await withFolder(async (folder) => {
+    const root = await copyProject(folder, `it's "a" copy; $HOME *`);
+    const config = join(folder, `agent's $(echo) "file".ini`);
+    await Deno.copyFile(join(folder, "agent.ini"), config);
+    const { code, stdout, stderr } = await output("launch.sh", {
+      root,
+      cwd: folder,
+      args: ["once", "--config", config],
+    });
+    assert.deepEqual([code, stderr], [0, ""]);
+    const seen = JSON.parse(stdout);
+    assert.deepEqual(seen.args, ["once", "--config", config]);
+    assert.equal(seen.cwd, folder);
+    assert.equal(seen.write, "prompt");
+    assert.equal(seen.loaded.config.source, config);
+    assert.equal(seen.password, "hunter2");
+  });
+});
+
+Deno.test("launch.sh takes a relative path from where it was called, under deno task as well", async () => {
+  await withFolder(async (folder) => {
+    const root = await copyProject(folder, "project");
+    const args = ["once", "--config", "agent.ini"];
+    const direct = await output("launch.sh", { root, cwd: folder, args });
+    const byTask = await output("launch.sh", { root, cwd: root, args, environment: { INIT_CWD: folder } });
+    for (const { stdout, stderr } of [direct, byTask]) {
+      assert.equal(stderr, "");
+      assert.equal(JSON.parse(stdout).loaded.config.source, join(folder, "agent.ini"));
+    }
+  });
+});
+
+Deno.test("launch.sh works through a link to it", async () => {
+  await withFolder(async (folder) => {
+    const root = await copyProject(folder, "project");
+    await Deno.mkdir(join(folder, "bin", "tasks"), { recursive: true });
+    await Deno.symlink(join(root, "tasks", "launch.sh"), join(folder, "bin", "tasks", "launch.sh"));
+    const run = { root: join(folder, "bin"), args: ["once", "--config", join(folder, "agent.ini")] };
+    assert.equal((await output("launch.sh", run)).code, 0);
+  });
+});
+
+Deno.test({
+  name: "launch.sh runs the agent without any file, and the agent finds none under its permissions",
+  // A machine that has the agent installed reads that configuration instead.
+  ignore: await Deno.stat("/etc/bitville/postgres-agent.ini").then(() => true, () => false),
+  fn: async () => {
+    await withFolder(async (folder) => {
+      const root = await copyProject(folder, "project");
+      const { stdout, stderr } = await output("launch.sh", { root, args: ["once"] });
+      assert.equal(stderr, "");
+      assert.equal(JSON.parse(stdout).loaded.config.source, "environment and defaults");
+    });
+  },
+});
+
+Deno.test("launch.sh becomes the agent: signals reach it and its exit code comes back", async () => {
+  await withFolder(async (folder) => {
+    const root = await copyProject(folder, "project");
+    const args = ["start", "--config", join(folder, "agent.ini")];
+    const child = command("launch.sh", { root, args, environment: listener }).spawn();
+    let seen = "";
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    while (!seen.includes("waiting")) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      seen += value;
+    }
+    assert.match(seen, /waiting/);
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 17);
+    await reader.cancel();
+    await child.stderr.cancel();
+  });
+});
+
+Deno.test("launch.sh says why it cannot run from a folder with a comma", async () => {
+  await withFolder(async (folder) => {
+    const root = await copyProject(folder, "a,b");
+    const { code, stdout, stderr } = await output("launch.sh", {
+      root,
+      args: ["once", "--config", join(folder, "agent.ini")],
+    });
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /^Cannot allow a path because it must hold no comma: current value is .*a,b\n$/);
+  });
+});

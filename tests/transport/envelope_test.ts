@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { createSeal } from "../../transport/envelope.ts";
+
+const origin = { project: "shop", host: "db1", version: "1.2.3" };
+const ulid = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+Deno.test("createSeal writes who, what and when around the data", () => {
+  const seal = createSeal(origin, { now: () => new Date("2026-11-21T03:00:01.000Z") });
+  const timestamp = new Date("2026-11-21T03:00:00.123Z");
+  const document = seal({ type: "pg_locks", timestamp, data: { count: 0 } }, 42);
+  assert.match(document.id, ulid);
+  assert.deepEqual(JSON.parse(document.json), {
+    id: document.id,
+    project: "shop",
+    host: "db1",
+    type: "pg_locks",
+    sequence: 42,
+    timestamp: "2026-11-21T03:00:00.123Z",
+    agent: { version: "1.2.3" },
+    data: { count: 0 },
+  });
+});
+
+Deno.test("createSeal gives ids that rise, also when the clock goes back", () => {
+  const times = [1_000, 2_000, 500, 500].map((seconds) => new Date(seconds * 1_000));
+  const seal = createSeal(origin, { now: () => times.shift()! });
+  const ids = times.slice().map((timestamp, index) => seal({ type: "t", timestamp, data: {} }, index).id);
+  assert.deepEqual(ids, [...ids].sort());
+  assert.equal(new Set(ids).size, 4);
+});

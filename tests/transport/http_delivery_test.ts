@@ -1,0 +1,162 @@
+/**
+ * The delivery against a real HTTP server: what is sent, and how every kind of answer is read.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../clock.ts";
+import * as limits from "../../limits.ts";
+import type { Delivery, Outcome } from "../../transport/delivery.ts";
+import { compress } from "../../transport/gzip.ts";
+import { createHttpDelivery, type HttpDeliveryOptions, parseRetryAfter } from "../../transport/http_delivery.ts";
+import type { OutboxEntry } from "../../transport/outbox.ts";
+import { draftOf, testSeal } from "../support/drafts.ts";
+import { ScriptedListener } from "../support/scripted_listener.ts";
+
+const apiKey = "sesame-9f2c";
+
+async function entryOf(name: string, bytes = 0): Promise<OutboxEntry> {
+  const { json, ...identity } = testSeal()(draftOf(name, bytes), 1);
+  return { ...identity, gzip: await compress(new TextEncoder().encode(json)) };
+}
+
+function deliveryTo(url: URL, options: Partial<HttpDeliveryOptions> = {}): Delivery {
+  const defaults = { timeoutMs: 5_000, compression: "none" as const, caCertificates: [], userAgent: "tests" };
+  return createHttpDelivery({ ...defaults, url, apiKey, clock: systemClock, ...options });
+}
+
+async function sendOnce(url: URL, options: Partial<HttpDeliveryOptions> = {}): Promise<Outcome> {
+  const delivery = deliveryTo(url, options);
+  try {
+    return await delivery.send(await entryOf("one"), new AbortController().signal);
+  } finally {
+    delivery.close();
+  }
+}
+
+Deno.test("createHttpDelivery posts the document as stored, with the key, its id and its type", async () => {
+  await using listener = new ScriptedListener();
+  const delivery = deliveryTo(listener.url);
+  const entry = await entryOf("one");
+  assert.deepEqual(await delivery.send(entry, new AbortController().signal), { kind: "delivered" });
+  delivery.close();
+  const [received] = listener.received;
+  assert.equal(received?.headers.get("authorization"), `Bearer ${apiKey}`);
+  assert.equal(received?.headers.get("content-type"), "application/json");
+  assert.equal(received?.headers.get("idempotency-key"), entry.id);
+  assert.equal(received?.document.id, entry.id);
+  assert.equal(received?.document.data.name, "one");
+});
+
+Deno.test("createHttpDelivery compresses only where it was told to", async () => {
+  await using listener = new ScriptedListener();
+  for (const compression of ["none", "gzip"] as const) await sendOnce(listener.url, { compression });
+  const encodings = listener.received.map(({ headers }) => headers.get("content-encoding"));
+  assert.deepEqual(encodings, [null, "gzip"]);
+  assert.deepEqual(listener.received[0]?.document.data, listener.received[1]?.document.data);
+});
+
+Deno.test("createHttpDelivery keeps one connection for request after request", async () => {
+  await using listener = new ScriptedListener();
+  const delivery = deliveryTo(listener.url);
+  for (let index = 0; index < 5; index++) await delivery.send(await entryOf(`${index}`), new AbortController().signal);
+  delivery.close();
+  assert.equal(new Set(listener.received.map(({ clientPort }) => clientPort)).size, 1);
+});
+
+const readings: Record<Outcome["kind"], number[]> = {
+  delivered: [200, 201, 202, 204],
+  retry: [301, 302, 307, 401, 403, 408, 425, 429, 500, 502, 503, 504],
+  rejected: [400, 404, 405, 409, 410, 413, 415, 422, 451],
+};
+
+for (const [kind, statuses] of Object.entries(readings)) {
+  Deno.test(`createHttpDelivery reads ${statuses.join(", ")} as ${kind}`, async () => {
+    await using listener = new ScriptedListener();
+    for (const status of statuses) {
+      listener.script(() => new Response(null, { status, headers: { location: listener.url.href } }));
+      const outcome = await sendOnce(listener.url);
+      assert.equal(outcome.kind, kind, `${status}`);
+      if (outcome.kind !== "delivered") assert.equal(outcome.status, status);
+    }
+    assert.equal(listener.received.length, statuses.length, "a redirect is not followed");
+  });
+}
+
+Deno.test("createHttpDelivery takes a refused connection for a reason to retry that names the host", async () => {
+  const listener = new ScriptedListener();
+  await listener.close();
+  const outcome = await sendOnce(listener.url);
+  assert(outcome.kind === "retry");
+  assert.equal(outcome.status, null);
+  assert.match(outcome.reason, new RegExp(`127\\.0\\.0\\.1:${listener.port}`));
+});
+
+Deno.test("createHttpDelivery gives up on a listener that does not answer within the time", async () => {
+  await using listener = new ScriptedListener();
+  const never = Promise.withResolvers<Response>();
+  listener.script(() => never.promise);
+  const outcome = await sendOnce(listener.url, { timeoutMs: 100 });
+  never.resolve(new Response());
+  assert(outcome.kind === "retry");
+  assert.match(outcome.reason, /No answer from .* within 100 ms/);
+});
+
+Deno.test("createHttpDelivery retries when the listener closes before it has answered", async () => {
+  using socket = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const closing = (async () => {
+    for await (const connection of socket) {
+      await connection.read(new Uint8Array(1_000));
+      connection.close();
+      return;
+    }
+  })();
+  const outcome = await sendOnce(new URL(`http://127.0.0.1:${socket.addr.port}/`));
+  await closing;
+  assert.equal(outcome.kind, "retry");
+});
+
+Deno.test("createHttpDelivery believes a 2xx whose body breaks off or never ends", async () => {
+  await using listener = new ScriptedListener();
+  listener.script(
+    () => new Response(new ReadableStream({ start: (controller) => controller.error(new Error("broken")) })),
+    () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(10_000)) })),
+  );
+  assert.deepEqual(await sendOnce(listener.url), { kind: "delivered" });
+  assert.deepEqual(await sendOnce(listener.url), { kind: "delivered" });
+});
+
+Deno.test("createHttpDelivery stops at the signal", async () => {
+  await using listener = new ScriptedListener();
+  const never = Promise.withResolvers<Response>();
+  const arrived = Promise.withResolvers<void>();
+  listener.script(() => {
+    arrived.resolve();
+    return never.promise;
+  });
+  const delivery = deliveryTo(listener.url);
+  const abort = new AbortController();
+  const sending = delivery.send(await entryOf("one"), abort.signal);
+  await arrived.promise;
+  abort.abort();
+  assert.equal((await sending).kind, "retry");
+  never.resolve(new Response());
+  delivery.close();
+});
+
+Deno.test("createHttpDelivery never puts the key into a reason", async () => {
+  const outcome = await sendOnce(new URL("http://127.0.0.1:1/"), { apiKey: "not\nallowed in a header" });
+  assert(outcome.kind === "retry");
+  assert(!outcome.reason.includes("not\nallowed"), outcome.reason);
+});
+
+Deno.test("parseRetryAfter reads seconds and dates, within bounds", () => {
+  const now = new Date("2026-11-21T03:00:00Z");
+  assert.equal(parseRetryAfter(null, now), null);
+  assert.equal(parseRetryAfter("7", now), 7_000);
+  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 03:00:30 GMT", now), 30_000);
+  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 02:00:00 GMT", now), 0);
+  assert.equal(parseRetryAfter("soon", now), null);
+  assert.equal(parseRetryAfter("999999999", now), limits.retryAfterMaxMs);
+});
