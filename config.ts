@@ -1,11 +1,11 @@
 /**
  * INI file and environment → {@link Config}: the only maker of one. Everything that is wrong is found before anything
- * is refused, so that an operator mends it in one go. What may be set is in `settings.ts`.
+ * is refused, so that an operator mends it in one go. What may be set is in `config/settings.ts`.
  *
  * @module
  */
 
-import { type Entry, readConfigFile } from "./config_file.ts";
+import { type Entry, readConfigFile } from "./config/file.ts";
 import type { LogLevel } from "./log.ts";
 import {
   checkFile,
@@ -17,11 +17,18 @@ import {
   problemOf,
   readSecret,
   readValues,
-} from "./setting_sources.ts";
-import { type Setting, type SettingName, settingOf, settings, type SettingValues, variableOf } from "./settings.ts";
+} from "./config/sources.ts";
+import {
+  type Setting,
+  type SettingName,
+  settingOf,
+  settings,
+  type SettingValues,
+  variableOf,
+} from "./config/settings.ts";
 
-export { allowedText, type Setting, settings, variableOf } from "./settings.ts";
-export type { Problem } from "./setting_sources.ts";
+export { allowedText, type Setting, settings, variableOf } from "./config/settings.ts";
+export type { Problem } from "./config/sources.ts";
 
 /** Read when no file is named, if it exists. */
 export const defaultConfigPath = "/etc/bitville/postgres-agent.ini";

@@ -44,6 +44,8 @@ export const deadlineMinMs = 10_000;
 export const stopGraceMs = 10_000;
 /** Closing connections and files is not waited for longer than this. */
 export const closeGraceMs = 3_000;
+/** A second signal this soon after the first is the same one by another way; nobody presses Ctrl-C twice so fast. */
+export const signalRepeatMs = 500;
 
 // Of the outbox.
 
@@ -81,3 +83,12 @@ export const listenerIdleMs = 90_000;
 export const outboxRetryMs = 5_000;
 /** A stop lets a request under way end for this long. */
 export const sendGraceMs = 5_000;
+
+// Of a server in trouble.
+
+/** A run that keeps the server busy for longer is a hard one: the collector steps back. */
+export const hardRunMs = 1_000;
+/** A collector that has stepped back runs at least on every so many-th tick: never silent. */
+export const stepBackMax = 16;
+/** The status of a cycle waits for the cycle's collectors for at most this long. */
+export const statusWaitMs = 10_000;

@@ -5,6 +5,7 @@
  */
 
 import manifest from "./deno.json" with { type: "json" };
+import * as limits from "./limits.ts";
 import { type Command, exitFailure } from "./tasks/command.ts";
 
 /** A command's module is loaded when it is called: the agent does not carry the demo along. */
@@ -26,8 +27,7 @@ async function main(): Promise<number> {
     printError(`Unknown command "${name}". Commands: ${Object.keys(commands).join(", ")}\n`);
     return exitFailure;
   }
-  const stop = new AbortController();
-  for (const signal of signals) Deno.addSignalListener(signal, () => stopOrExit(stop, signal));
+  const stop = listenForStop();
   const { run } = await import(path) as { run: Command };
   try {
     return await run({
@@ -35,7 +35,7 @@ async function main(): Promise<number> {
       environment: (variable) => Deno.env.get(variable),
       print,
       printError,
-      stop: stop.signal,
+      stop,
       version: manifest.version,
     });
   } catch (error) {
@@ -44,10 +44,21 @@ async function main(): Promise<number> {
   }
 }
 
-/** The first signal asks to stop; the second does not wait. */
-function stopOrExit(stop: AbortController, signal: string): void {
-  if (stop.signal.aborted) Deno.exit(exitFailure);
-  stop.abort(signal);
+/**
+ * Aborted by the first signal; the second does not wait. One that follows at once is the first again: Ctrl-C in a
+ * terminal reaches the agent both directly and through `deno task`.
+ */
+function listenForStop(): AbortSignal {
+  const stop = new AbortController();
+  let firstMs = 0;
+  const onSignal = (signal: Deno.Signal) => {
+    if (!stop.signal.aborted) {
+      firstMs = performance.now();
+      stop.abort(signal);
+    } else if (performance.now() - firstMs > limits.signalRepeatMs) Deno.exit(exitFailure);
+  };
+  for (const signal of signals) Deno.addSignalListener(signal, () => onSignal(signal));
+  return stop.signal;
 }
 
 async function print(text: string): Promise<void> {

@@ -9,7 +9,7 @@ import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { CollectContext, Collection, Collector } from "./collector.ts";
 import { correlationId, CorrelationMemory } from "./correlation.ts";
-import type { Correlation, CorrelationState } from "./correlation.ts";
+import type { Correlation } from "./correlation.ts";
 import type { Database, Row, Server } from "./database.ts";
 import { readCount, readNumber, readText, readTime } from "./row.ts";
 import { truncate } from "./text.ts";
@@ -63,6 +63,7 @@ order by position`;
 /** One element of `sessions` (docs/documents.md). */
 interface Session extends Correlation {
   pid: number;
+  backend_type: string | null;
   leader_pid: number | null;
   application_name: string | null;
   backend_start: string | null;
@@ -99,8 +100,7 @@ export class ActivityCollector implements Collector {
     const data = {
       sessions,
       count: sessions.length,
-      with_correlation: sessions.filter((session) => session.correlation_id !== null && session.leader_pid === null)
-        .length,
+      with_correlation: sessions.filter((session) => session.correlation_id !== null && !isWorker(session)).length,
       total_backends: totalBackends,
       by_state: byState,
     };
@@ -119,16 +119,17 @@ export class ActivityCollector implements Collector {
   /** Fills in whose request each session is. A parallel worker is judged as its leader, where that is in sight. */
   #correlate(sessions: Session[]): void {
     const nowMs = this.#clock.monotonicMs();
-    const leaders = new Map<number, CorrelationState | null>();
+    const leaders = new Map<string | number, Correlation>();
     for (const session of sessions) {
-      if (session.leader_pid !== null) continue;
-      Object.assign(session, this.#memory.judge(sightOf(session), nowMs));
-      leaders.set(session.pid, session.correlation_state);
+      if (isWorker(session)) continue;
+      const correlation = this.#memory.judge(sightOf(session), nowMs);
+      Object.assign(session, correlation);
+      leaders.set(session.pid, correlation).set(transactionOf(session), correlation);
     }
     for (const session of sessions) {
-      if (session.leader_pid === null) continue;
-      session.correlation_id = correlationId(session.application_name);
-      if (session.correlation_id !== null) session.correlation_state = leaders.get(session.leader_pid) ?? "live";
+      if (!isWorker(session)) continue;
+      const leader = leaders.get(session.leader_pid ?? transactionOf(session));
+      Object.assign(session, leader ?? liveCorrelation(session.application_name));
     }
   }
 
@@ -184,6 +185,20 @@ function toSession(row: Row): Session {
 /** Not below zero: a statement that begins while the view is read starts after our clock. Three decimals. */
 function milliseconds(value: number | null): number | null {
   return value === null ? null : Math.max(0, Math.round(value * 1_000) / 1_000);
+}
+
+/** What workers share with their leader: before 13 no `leader_pid` tells. */
+function transactionOf(session: Session): string {
+  return `${session.application_name}/${session.xact_start}`;
+}
+
+function liveCorrelation(applicationName: string | null): Correlation {
+  const id = correlationId(applicationName);
+  return { correlation_id: id, correlation_state: id === null ? null : "live" };
+}
+
+function isWorker(session: Session): boolean {
+  return session.backend_type === "parallel worker";
 }
 
 function sightOf(session: Session) {

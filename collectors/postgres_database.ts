@@ -92,6 +92,10 @@ class PostgresDatabase implements Database {
   async #query(query: Query, signal: AbortSignal | undefined): Promise<readonly Row[]> {
     const server = await this.server();
     const client = await this.#connections.acquire(signal);
+    if (signal?.aborted) {
+      this.#connections.release(client, { usable: true });
+      throw cancelled(signal.reason);
+    }
     return await this.#ask(client, query, { signal, wrapped: server.pooled });
   }
 
@@ -126,8 +130,9 @@ class PostgresDatabase implements Database {
   ): Promise<readonly Row[]> {
     const startedMs = this.#clock.monotonicMs();
     let grace: ReturnType<typeof setTimeout> | undefined;
+    let cancelRequest: Promise<void> | null = null;
     const abort = () => {
-      requestCancel(client, this.#options);
+      cancelRequest = requestCancel(client, this.#options);
       grace = setTimeout(() => destroySocket(client), limits.closeGraceMs);
     };
     signal?.addEventListener("abort", abort, { once: true });
@@ -145,6 +150,8 @@ class PostgresDatabase implements Database {
       throw failure;
     } finally {
       clearTimeout(grace);
+      // A request that comes late must not meet the connection's next question.
+      await cancelRequest;
       signal?.removeEventListener("abort", abort);
       this.#timeMs += this.#clock.monotonicMs() - startedMs;
       this.#release(client, failure, wrapped);

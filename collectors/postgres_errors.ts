@@ -39,9 +39,9 @@ export function isIdleTimeout(error: unknown): boolean {
 }
 
 /** Whether a question that failed so leaves a session that can be asked again. */
-export function leavesSession({ kind, sqlstate }: DatabaseError): boolean {
+export function leavesSession({ sqlstate }: DatabaseError): boolean {
   // 25P03 and 25P04 are timeouts that end the session, not the statement.
-  return sqlstate !== null && kind !== "unreachable" && !sqlstate.startsWith("25P0");
+  return sqlstate !== null && !/^(?:08|57P|25P0)/.test(sqlstate);
 }
 
 /** Whether a pooler refused startup parameters that PostgreSQL itself knows. */
@@ -67,8 +67,8 @@ function kindOfSqlstate(sqlstate: string, phase: "connect" | "query"): DatabaseE
 function kindOfMessage(message: string, code: string | null): DatabaseErrorKind {
   if (message === "Query read timeout") return "timeout";
   if (message.startsWith("SASL") || /password/i.test(message)) return "refused";
-  if (code !== null && (code.includes("CERT") || code.startsWith("ERR_TLS") || code.includes("SIGNED"))) {
-    return "refused";
-  }
+  if (message.includes("does not support SSL")) return "refused";
+  // Such as SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_TLS_CERT_ALTNAME_INVALID.
+  if (code !== null && /CERT|SIGNATURE|^ERR_(?:TLS|SSL)|^UNABLE_TO/.test(code)) return "refused";
   return "unreachable";
 }

@@ -143,8 +143,9 @@ export async function endPool(pool: Pool): Promise<void> {
 /**
  * Asks the server to give up what it does for this connection. As in libpq before 17 the request is not encrypted;
  * whoever reads it could do no more than that. If it does not arrive, the statement timeout does the same later.
+ * Resolves when it has been passed on or is given up.
  */
-export function requestCancel(client: PoolClient, { host, port }: PostgresOptions): void {
+export async function requestCancel(client: PoolClient, { host, port }: PostgresOptions): Promise<void> {
   const { processID, secretKey } = internalsOf(client);
   if (processID === null || secretKey === null) return;
   const message = new DataView(new ArrayBuffer(16));
@@ -155,6 +156,7 @@ export function requestCancel(client: PoolClient, { host, port }: PostgresOption
   // The server closes when it has passed the request on.
   socket.on("data", () => {});
   socket.end(new Uint8Array(message.buffer));
+  await new Promise<void>((resolve) => socket.on("close", () => resolve()));
 }
 
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html */

@@ -28,3 +28,9 @@ export const exitClean = 0;
 export const exitFailure = 1;
 /** The configuration was refused (EX_CONFIG of sysexits.h). */
 export const exitConfiguration = 78;
+
+/** Resolves when the signal is aborted, at once if it has been. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

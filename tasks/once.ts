@@ -10,10 +10,10 @@ import { createCollectors } from "../collectors/registry.ts";
 import { createLog } from "../log.ts";
 import { createSeal } from "../transport/envelope.ts";
 import { CollectorRun } from "./collector_run.ts";
-import { type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
 
-/** Answers 0 when every collector succeeded or was skipped with a reason. */
+/** Answers 0 when every collector succeeded or was skipped with a reason; 1 at once when a signal comes first. */
 export async function run(context: CommandContext): Promise<number> {
   const config = await readConfig(context, "database");
   if (config === null) return exitConfiguration;
@@ -33,7 +33,8 @@ export async function run(context: CommandContext): Promise<number> {
       intervalMs: config.collection.intervalS * 1_000,
     })
   );
-  await Promise.all(runs.map((run) => run.run()));
-  await database.close();
-  return runs.every((run) => run.last?.ok) ? exitClean : exitFailure;
+  const finished = Promise.all(runs.map((run) => run.run())).then(() => database.close());
+  // Whatever still runs ends with the process: a server or a reader of stdout that hangs must not hold it.
+  await Promise.race([finished, aborted(context.stop)]);
+  return !context.stop.aborted && runs.every((run) => run.last?.ok) ? exitClean : exitFailure;
 }

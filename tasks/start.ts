@@ -13,7 +13,7 @@ import { createSeal } from "../transport/envelope.ts";
 import { createHttpDelivery } from "../transport/http_delivery.ts";
 import { openKvOutbox } from "../transport/kv_outbox.ts";
 import { Agent } from "./agent.ts";
-import { type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
 import { scheduleOnCron } from "./cron.ts";
 
@@ -58,9 +58,4 @@ async function openAgent(config: Config, { log, version }: { log: Log; version: 
   const collectors = createCollectors({ database, log, clock });
   const { intervalS } = config.collection;
   return new Agent({ outbox, delivery, database, collectors, schedule: scheduleOnCron, intervalS, clock, random, log });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -17,8 +17,8 @@ import {
   sourceWithoutFile,
   variableOf,
 } from "../config.ts";
-import { readSetting } from "../setting_values.ts";
-import { config, listener, load, refusals } from "./config_loading.ts";
+import { readSetting } from "../config/values.ts";
+import { config, listener, load, refusals } from "./support/config_loading.ts";
 
 Deno.test("loadConfig serves defaults where nothing is set", async () => {
   const { source, database, collection, listener, buffer, system, logging } = await config({});

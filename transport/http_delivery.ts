@@ -6,6 +6,7 @@
 
 import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
+import { errorMessage } from "../log.ts";
 import type { Delivery, Outcome } from "./delivery.ts";
 import { decompress } from "./gzip.ts";
 import type { OutboxEntry } from "./outbox.ts";
@@ -115,6 +116,5 @@ function reasonOf(error: unknown, options: HttpDeliveryOptions): string {
   if (error instanceof DOMException && error.name === "TimeoutError") {
     return `No answer from ${host} within ${options.timeoutMs} ms`;
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return `Cannot reach ${host}: ${message}`.replaceAll(options.apiKey, "[secret]");
+  return `Cannot reach ${host}: ${errorMessage(error)}`.replaceAll(options.apiKey, "[secret]");
 }

@@ -25,6 +25,8 @@ interface Layer {
 const layers: readonly Layer[] = [
   { of: "tests/", may: ["/"] },
   { of: "main.ts", may: ["*", "collectors/", "transport/", "tasks/"] },
+  { of: "config.ts", may: ["*", "config/"] },
+  { of: "config/", may: ["*", "config/"] },
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },

@@ -11,10 +11,12 @@ import { gunzipSync } from "node:zlib";
 export interface Received {
   headers: Headers;
   /** Its document, parsed. */
-  document: { id: string; sequence: number; type: string; data: Record<string, unknown> };
+  document: { id: string; sequence: number; type: string; timestamp: string; data: Record<string, unknown> };
   /** The port it came from: the same for requests over one connection. */
   clientPort: number;
   status: number;
+  /** When it arrived, on the monotonic clock. */
+  atMs: number;
 }
 
 /** What to do with a request; `status` is what is noted. */
@@ -24,10 +26,14 @@ export type Answer = (request: Request) => Response | Promise<Response>;
 export class ScriptedListener implements AsyncDisposable {
   readonly received: Received[] = [];
   readonly #script: Answer[] = [];
+  readonly #disposed = Promise.withResolvers<Response>();
   #server: Deno.HttpServer<Deno.NetAddr>;
   #port: number;
   /** For requests beyond the script. */
   answer: Answer = () => new Response(`{"status":"accepted"}`, { status: 202 });
+
+  /** Does not answer: the request hangs until the listener is disposed of. */
+  readonly hang: Answer = () => this.#disposed.promise;
 
   constructor(options: { cert?: string; key?: string; hostname?: string } = {}) {
     this.#server = this.#serve({ port: 0, hostname: "127.0.0.1", ...options });
@@ -65,6 +71,7 @@ export class ScriptedListener implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed.resolve(new Response(null, { status: 503 }));
     await this.close();
   }
 
@@ -76,7 +83,8 @@ export class ScriptedListener implements AsyncDisposable {
     const body = new Uint8Array(await request.arrayBuffer());
     const json = request.headers.get("content-encoding") === "gzip" ? gunzipSync(body) : body;
     const document = JSON.parse(new TextDecoder().decode(json));
-    const received: Received = { headers: request.headers, document, clientPort: info.remoteAddr.port, status: 0 };
+    const clientPort = info.remoteAddr.port;
+    const received: Received = { headers: request.headers, document, clientPort, status: 0, atMs: performance.now() };
     this.received.push(received);
     const response = await (this.#script.shift() ?? this.answer)(request);
     received.status = response.status;

@@ -88,8 +88,11 @@ async function copyProject(folder: string, name: string): Promise<string> {
   for await (const { name, isFile } of Deno.readDir(repository)) {
     if (isFile && /\.ts$|^deno\./.test(name)) await Deno.copyFile(join(repository, name), join(root, name));
   }
-  for (const name of ["launch.ts", "launch.sh", "permissions.ts", "command.ts"]) {
-    await Deno.copyFile(join(repository, "tasks", name), join(root, "tasks", name));
+  const needed = ["tasks/launch.ts", "tasks/launch.sh", "tasks/permissions.ts", "tasks/command.ts"];
+  for await (const { name } of Deno.readDir(join(repository, "config"))) needed.push(`config/${name}`);
+  await Deno.mkdir(join(root, "config"));
+  for (const name of needed) {
+    await Deno.copyFile(join(repository, name), join(root, name));
   }
   await Deno.writeTextFile(join(root, "main.ts"), stub);
   return root;

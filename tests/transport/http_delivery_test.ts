@@ -91,6 +91,7 @@ Deno.test("createHttpDelivery takes a refused connection for a reason to retry t
   assert(outcome.kind === "retry");
   assert.equal(outcome.status, null);
   assert.match(outcome.reason, new RegExp(`127\\.0\\.0\\.1:${listener.port}`));
+  assert.match(outcome.reason, /refused/i);
 });
 
 Deno.test("createHttpDelivery gives up on a listener that does not answer within the time", async () => {

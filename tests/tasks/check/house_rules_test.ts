@@ -57,7 +57,7 @@ testRule("import-direction", {
     ["tasks/once.ts", `import { registry } from "../collectors/registry.ts";`],
     ["tasks/demo/demo.ts", `import { systemClock } from "../../clock.ts";`],
     ["main.ts", `import { startCron } from "./tasks/cron.ts";`],
-    ["config.ts", `import { settings } from "./settings.ts";`],
+    ["config.ts", `import { settings } from "./config/settings.ts";`],
     ["tests/tasks/once_test.ts", `import { main } from "../../main.ts";`],
   ],
 });

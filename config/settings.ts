@@ -6,8 +6,8 @@
  * @module
  */
 
-import { connectionsMax } from "./limits.ts";
-import type { LogLevel } from "./log.ts";
+import { connectionsMax } from "../limits.ts";
+import type { LogLevel } from "../log.ts";
 
 /** What kind of text a setting takes. */
 export type SettingKind =

@@ -8,8 +8,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { loadConfig, Secret, settings, variableOf } from "../config.ts";
-import { config, listener, load, refusals, type Setup } from "./config_loading.ts";
+import { loadConfig, Secret, settings, variableOf } from "../../config.ts";
+import { config, listener, load, refusals, type Setup } from "../support/config_loading.ts";
 
 Deno.test("loadConfig reads a secret from its file without one line end, unless it is given directly", async () => {
   const ini = "[database]\npassword_file = /p\n[listener]\napi_key_file = /k";

@@ -6,7 +6,7 @@
  */
 
 import { allowedText, type Setting, settingOf, settings, type SettingValues, variableOf } from "./settings.ts";
-import { isSecretAllowed, readSetting, shownText } from "./setting_values.ts";
+import { isSecretAllowed, readSetting, shownText } from "./values.ts";
 
 /** One thing that is wrong or odd, ready for a log line. Holds no secret. */
 export interface Problem {

@@ -7,8 +7,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parse } from "ini";
-import { readConfigFile } from "../config_file.ts";
-import { settings } from "../config.ts";
+import { readConfigFile } from "../../config/file.ts";
+import { settings } from "../../config.ts";
 
 function textOf(ini: string, name = "database.password"): string | undefined {
   return readConfigFile(ini).entries.get(name)?.text;

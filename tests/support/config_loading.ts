@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { type Config, loadConfig, type Loaded } from "../config.ts";
+import { type Config, loadConfig, type Loaded } from "../../config.ts";
 
 /** What there is to load. */
 export interface Setup {

@@ -5,8 +5,8 @@
  */
 
 import assert from "node:assert/strict";
-import type { Config } from "../config.ts";
-import { config, load, refusals, warned } from "./config_loading.ts";
+import type { Config } from "../../config.ts";
+import { config, load, refusals, warned } from "../support/config_loading.ts";
 
 Deno.test("loadConfig clamps numbers to their bounds with a warning", async () => {
   const cases: [string, string, (config: Config) => number, number][] = [

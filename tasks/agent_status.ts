@@ -1,0 +1,106 @@
+/**
+ * The agent about itself, as a collector of its own: what it holds, what it lost, how its parts are.
+ *
+ * @module
+ */
+
+import type { Clock } from "../clock.ts";
+import type { CollectContext, Collection, Collector } from "../collectors/collector.ts";
+import type { Database } from "../collectors/database.ts";
+import * as limits from "../limits.ts";
+import type { CircuitStatus } from "../transport/breaker.ts";
+import type { Outbox } from "../transport/outbox.ts";
+import type { CollectorStatus } from "./collector_run.ts";
+
+/** What the process itself uses. */
+export interface ProcessUsage {
+  rssBytes: number;
+  /** Processor time since the start, in seconds. */
+  cpuS: number;
+}
+
+/** What is reported on. */
+export interface AgentStatusSources {
+  outbox: Outbox;
+  database: Database;
+  circuit: () => CircuitStatus;
+  /** The other collectors' runs. */
+  runs: () => readonly { readonly last: CollectorStatus | null; readonly missedRuns: number }[];
+  /** Resolves when the other collectors' runs of this cycle have ended. */
+  settled: () => Promise<unknown>;
+  usage: () => ProcessUsage;
+  clock: Clock;
+}
+
+/** Reports on the agent. Runs after the others of its cycle, so that a document tells of one cycle. */
+export class AgentStatusCollector implements Collector {
+  readonly name = "agent_status";
+  readonly #sources: AgentStatusSources;
+  readonly #startedMs: number;
+  #databaseMs = 0;
+
+  constructor(sources: AgentStatusSources) {
+    this.#sources = sources;
+    this.#startedMs = sources.clock.monotonicMs();
+  }
+
+  async collect({ signal }: CollectContext): Promise<Collection> {
+    const { clock, settled, usage, circuit } = this.#sources;
+    await waitAtMost(settled(), { clock, signal });
+    const { state, consecutiveFailures } = circuit();
+    const { rssBytes, cpuS } = usage();
+    const data = {
+      uptime_s: Math.round((clock.monotonicMs() - this.#startedMs) / 1_000),
+      buffer: await this.#buffer(),
+      loss: this.#loss(),
+      circuit: { state, consecutive_failures: consecutiveFailures },
+      collectors: this.#collectors(),
+      database: this.#database(),
+      logs: [],
+      process: { rss_bytes: rssBytes, cpu_s: cpuS },
+    };
+    return { kind: "samples", data, rows: 1 };
+  }
+
+  async #buffer(): Promise<Record<string, unknown>> {
+    const { records, bytes, maxBytes } = this.#sources.outbox.status();
+    return { records, bytes, max_bytes: maxBytes, oldest_at: await this.#sources.outbox.oldestAt() };
+  }
+
+  #loss(): Record<string, number> {
+    const { evictedRecords, evictedBytes, rejectedRecords } = this.#sources.outbox.status().loss;
+    return {
+      evicted_records: evictedRecords,
+      evicted_bytes: evictedBytes,
+      rejected_records: rejectedRecords,
+      quarantined_files: 0,
+      log_bytes_skipped: 0,
+      missed_runs: this.#sources.runs().reduce((total, { missedRuns }) => total + missedRuns, 0),
+    };
+  }
+
+  #collectors(): Record<string, unknown>[] {
+    return this.#sources.runs().flatMap(({ last }) => {
+      if (last === null) return [];
+      const { name, ok, durationMs, rows, skipped, error, every } = last;
+      return [{ name, ok, duration_ms: durationMs, rows, skipped, error, every }];
+    });
+  }
+
+  /** `time_ms` is what the agent cost the server since the status before. */
+  #database(): Record<string, unknown> {
+    const { reachable, serverVersion, connections, timeMs } = this.#sources.database.status();
+    const sinceLastMs = timeMs - this.#databaseMs;
+    this.#databaseMs = timeMs;
+    return { reachable, server_version: serverVersion, connections, time_ms: Math.round(sinceLastMs * 1_000) / 1_000 };
+  }
+}
+
+async function waitAtMost(
+  promise: Promise<unknown>,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([promise, clock.sleep(limits.statusWaitMs, AbortSignal.any([done.signal, signal]))]);
+  done.abort();
+}

@@ -1,0 +1,331 @@
+// What the collector makes of the sessions of real servers, the oldest and the newest.
+import assert from "node:assert/strict";
+import { ActivityCollector } from "../../collectors/activity.ts";
+import type { CorrelationState } from "../../collectors/correlation.ts";
+import type { PostgresOptions } from "../../collectors/postgres_pool.ts";
+import { cutMark } from "../../collectors/text.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
+import { MemoryDatabase } from "../fakes/memory_database.ts";
+import { FakeClock } from "../fakes/fake_clock.ts";
+import { MemoryLog } from "../support/memory_log.ts";
+import { openDatabase } from "../support/open_database.ts";
+import { connectClient, type TestClient } from "../support/test_client.ts";
+import { waitFor } from "../support/wait_for.ts";
+
+const requestId = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const requestName = `bitville-${requestId}`;
+
+interface Session extends Record<string, unknown> {
+  pid: number;
+  query: string;
+  backend_type: string;
+  query_ms: number;
+  xact_ms: number;
+  correlation_id: string | null;
+  correlation_state: CorrelationState | null;
+}
+
+interface Activity {
+  sessions: Session[];
+  count: number;
+  with_correlation: number;
+  total_backends: number;
+  by_state: Record<string, number>;
+}
+
+/** A collector on a server, and what it logs. */
+interface Fixture extends AsyncDisposable {
+  log: MemoryLog;
+  collect(): Promise<Activity>;
+  /** Collects until this backend is seen in a state that `matches` accepts. */
+  see(client: TestClient, matches?: (session: Session) => boolean): Promise<Session>;
+}
+
+const servers = new Map<number, EmbeddedPostgres>();
+
+Deno.test.beforeAll(async () => {
+  for (const version of [12, 18] as const) {
+    const server = await startEmbeddedPostgres({ version, settings: { track_activity_query_size: "8192" } });
+    servers.set(version, server);
+    await server.query(`
+      create role application login;
+      create role watcher_monitor login in role pg_monitor;
+      create role watcher_stats login in role pg_read_all_stats;
+      create role watcher_none login;
+      create table numbers as select generate_series(1, 3000) as number;
+      grant select on numbers to application;
+      analyze numbers;`);
+    await server.query("create database latin encoding 'LATIN1' template template0");
+  }
+});
+
+Deno.test.afterAll(async () => {
+  for (const server of servers.values()) await server[Symbol.asyncDispose]();
+});
+
+function openCollector(
+  server: EmbeddedPostgres,
+  options: Partial<PostgresOptions> & { sessionsMax?: number } = {},
+): Fixture {
+  const { sessionsMax, ...changes } = options;
+  const open = openDatabase(server, { user: "watcher_monitor", ...changes });
+  const { database, log } = open;
+  const collector = new ActivityCollector({
+    database,
+    log,
+    clock: new FakeClock(),
+    ...(sessionsMax === undefined ? {} : { sessionsMax }),
+  });
+  const collect = async () => {
+    const collection = await collector.collect({ timestamp: new Date(0), signal: new AbortController().signal });
+    assert.ok(collection.kind === "samples");
+    const activity = collection.data as unknown as Activity;
+    checkTotals(activity);
+    assert.equal(collection.rows, activity.count);
+    return activity;
+  };
+  return {
+    log,
+    collect,
+    see: (client, matches = () => true) =>
+      waitFor(
+        `a session with pid ${client.pid}`,
+        async () => (await collect()).sessions.find((session) => session.pid === client.pid && matches(session)),
+      ),
+    [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+  };
+}
+
+/** What holds for every document. */
+function checkTotals({ sessions, count, with_correlation, total_backends, by_state }: Activity): void {
+  assert.equal(count, sessions.length);
+  assert.equal(Object.values(by_state).reduce((sum, backends) => sum + backends, 0), total_backends);
+  assert.ok(with_correlation <= count);
+  for (const session of sessions) {
+    assert.notEqual(session.state, "idle");
+    assert.ok(session.query.length <= 1_000);
+    assert.ok((session.query_ms ?? 0) >= 0 && (session.xact_ms ?? 0) >= 0);
+    assert.equal(session.correlation_id === null, session.correlation_state === null);
+  }
+}
+
+for (const version of [12, 18] as const) {
+  const test = (sentence: string, check: (server: EmbeddedPostgres) => Promise<void>) =>
+    Deno.test(`ActivityCollector on PostgreSQL ${version} ${sentence}`, () => check(servers.get(version)!));
+
+  test("shows what is active or in a transaction, and counts what is idle", async (server) => {
+    await using collector = openCollector(server);
+    await using active = await connectClient(server, { user: "application", application_name: requestName });
+    await using waiting = await connectClient(server, { user: "application" });
+    await using idle = await connectClient(server, { user: "application" });
+    const startedMs = performance.now();
+    active.begin("select pg_sleep(600)");
+    await waiting.run("begin; select 1");
+    const session = await collector.see(active);
+    assert.deepEqual(
+      [session.datname, session.usename, session.application_name, session.client_addr, session.state, session.query],
+      ["postgres", "application", requestName, "127.0.0.1", "active", "select pg_sleep(600)"],
+    );
+    assert.deepEqual(
+      [session.wait_event_type, session.backend_type, session.leader_pid],
+      ["Timeout", "client backend", null],
+    );
+    assert.deepEqual([session.correlation_id, session.correlation_state], [requestId, "live"]);
+    assert.match(version === 12 ? "1" : String(session.query_id), /^-?\d+$/);
+    if (version === 12) assert.equal(session.query_id, null);
+    for (const column of ["backend_start", "xact_start", "query_start", "state_change"]) {
+      assert.match(String(session[column]), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, column);
+    }
+    const again = await collector.see(active, ({ query_ms }) => query_ms > session.query_ms);
+    assert.ok(again.xact_ms > session.xact_ms && again.xact_ms < performance.now() - startedMs + 1_000);
+    const activity = await collector.collect();
+    const inTransaction = activity.sessions.find(({ pid }) => pid === waiting.pid);
+    assert.deepEqual([inTransaction?.state, inTransaction?.query], ["idle in transaction", "begin; select 1"]);
+    assert.ok(inTransaction!.query_ms < inTransaction!.xact_ms);
+    assert.ok(!activity.sessions.some(({ pid }) => pid === idle.pid));
+    assert.equal(activity.with_correlation, 1);
+    assert.deepEqual([activity.by_state.active, activity.by_state["idle in transaction"]], [1, 1]);
+    assert.ok(activity.by_state.idle! >= 1 && activity.by_state.none! >= 1);
+  });
+
+  test("sees everything with pg_monitor, pg_read_all_stats or as superuser", async (server) => {
+    await using client = await connectClient(server, { user: "application" });
+    await client.run("begin");
+    for (const user of ["watcher_monitor", "watcher_stats", "postgres"]) {
+      await using collector = openCollector(server, { user });
+      assert.equal((await collector.see(client)).query, "begin", user);
+      assert.equal((await collector.collect()).by_state.insufficient_privilege, undefined);
+      assert.deepEqual(collector.log.of("insufficient_privilege"), []);
+    }
+  });
+
+  test("tells what the role may not see from what is not there, and hints once", async (server) => {
+    await using client = await connectClient(server, { user: "application" });
+    await client.run("begin");
+    await using collector = openCollector(server, { user: "watcher_none" });
+    const activity = await collector.collect();
+    await collector.collect();
+    assert.equal(activity.count, 0);
+    assert.ok(activity.by_state.insufficient_privilege! >= 2);
+    const hints = collector.log.of("insufficient_privilege");
+    assert.equal(hints.length, 1);
+    assert.equal(hints[0]?.fields.hint, 'GRANT pg_monitor TO "watcher_none";');
+  });
+
+  test("leaves out its own sessions, and nobody else who bears the name", async (server) => {
+    await using collector = openCollector(server);
+    await using pretender = await connectClient(server, { user: "application", application_name: "bitville-monitor" });
+    await using own = await connectClient(server, { user: "watcher_monitor", application_name: "bitville-monitor" });
+    const pooled = "bitville-monitor - 10.0.0.1:5432";
+    await using ownPooled = await connectClient(server, { user: "watcher_monitor", application_name: pooled });
+    await using similar = await connectClient(server, {
+      user: "watcher_monitor",
+      application_name: "bitville-monitors",
+    });
+    for (const client of [pretender, own, ownPooled, similar]) await client.run("begin");
+    await collector.see(pretender);
+    const pids = (await collector.collect()).sessions.map(({ pid }) => pid);
+    assert.deepEqual(
+      [pretender, own, ownPooled, similar].map(({ pid }) => pids.includes(pid)),
+      [true, false, false, true],
+    );
+  });
+
+  test("shows every state of a session that tries to hide behind the text of a hidden one", async (server) => {
+    await using collector = openCollector(server);
+    await using client = await connectClient(server, { user: "application" });
+    await client.run("begin");
+    await client.run("<insufficient privilege>").catch(() => {});
+    const activity = await waitFor("the failed transaction", async () => {
+      const activity = await collector.collect();
+      return activity.by_state["idle in transaction (aborted)"] === 1 && activity;
+    });
+    assert.ok(activity.sessions.some(({ pid }) => pid === client.pid));
+  });
+
+  test("judges parallel workers as their leader, and does not count them", async (server) => {
+    await using collector = openCollector(server);
+    await using leader = await connectClient(server, { user: "application", application_name: requestName });
+    const mode = version === 12 ? "force_parallel_mode" : "debug_parallel_query";
+    await leader.run(`set ${mode} = on; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
+      set min_parallel_table_scan_size = 0; set max_parallel_workers_per_gather = 2`);
+    const workers = () =>
+      waitFor("parallel workers", async () => {
+        const activity = await collector.collect();
+        const workers = activity.sessions.filter(({ backend_type }) => backend_type === "parallel worker");
+        assert.equal(activity.with_correlation, activity.count - workers.length);
+        // A worker that has just started has no name yet; before 13 nothing else tells whose it is.
+        const named = workers.every(({ application_name }) => application_name !== "" || version !== 12);
+        return workers.length > 0 && named && activity.count > workers.length && workers;
+      });
+    const check = async (state: CorrelationState) => {
+      for (const worker of await workers()) {
+        assert.deepEqual([worker.correlation_id, worker.correlation_state], [requestId, state]);
+        assert.equal(worker.leader_pid, version === 12 ? null : leader.pid);
+      }
+    };
+    leader.begin("select count(pg_sleep(0.1)) from numbers");
+    await check("live");
+    await server.query(`select pg_cancel_backend(${leader.pid})`);
+    leader.begin("select count(pg_sleep(0.1)) from numbers -- again");
+    await check("doubtful");
+  });
+
+  test("doubts an id that the same backend shows under another transaction", async (server) => {
+    await using collector = openCollector(server);
+    await using client = await connectClient(server, { user: "application", application_name: requestName });
+    await client.run("begin");
+    assert.equal((await collector.see(client)).correlation_state, "live");
+    await client.run("select 1");
+    assert.equal((await collector.see(client, ({ query }) => query === "select 1")).correlation_state, "live");
+    await client.run("commit; begin");
+    assert.equal(
+      (await collector.see(client, ({ query }) => query.startsWith("commit"))).correlation_state,
+      "doubtful",
+    );
+    await client.run("set application_name = 'bitville-7c9e6679-7425-40de-944b-e07fc1f90ae7'");
+    assert.equal((await collector.see(client, ({ query }) => query.startsWith("set"))).correlation_state, "live");
+  });
+
+  test("shows the longest transactions first when there are too many, and counts all", async (server) => {
+    await using collector = openCollector(server, { sessionsMax: 2 });
+    await using first = await connectClient(server, { user: "application" });
+    await using second = await connectClient(server, { user: "application" });
+    await using third = await connectClient(server, { user: "application" });
+    for (const client of [first, second, third]) await client.run("begin");
+    const activity = await collector.collect();
+    assert.deepEqual(activity.sessions.map(({ pid }) => pid), [first.pid, second.pid]);
+    assert.equal(activity.by_state["idle in transaction"], 3);
+  });
+
+  test("has no address for a session on the socket", async (server) => {
+    await using collector = openCollector(server, { host: server.socketDirectory });
+    await using client = await connectClient(server, { host: server.socketDirectory, user: "application" });
+    await client.run("begin");
+    assert.equal((await collector.see(client)).client_addr, null);
+  });
+
+  test("cuts long queries between characters, and marks the cut", async (server) => {
+    await using collector = openCollector(server);
+    await using client = await connectClient(server, { user: "application" });
+    for (const text of ["x".repeat(2_000), "é".repeat(2_000), "😀".repeat(1_900), `x${"😀".repeat(1_900)}`]) {
+      const query = `/*${text}*/ begin`;
+      await client.run(query);
+      const session = await collector.see(client, (session) => query.startsWith(session.query.slice(0, 5)));
+      assert.ok(session.query.endsWith(cutMark));
+      assert.ok(query.startsWith(session.query.slice(0, -cutMark.length)));
+      assert.ok(session.query.isWellFormed() && session.query.length >= 999);
+      await client.run("rollback");
+    }
+  });
+
+  test("reads texts of databases in another encoding, from either side", async (server) => {
+    await using latin = await connectClient(server, { database: "latin" });
+    await latin.run("/* café */ begin");
+    await using unicode = await connectClient(server, {});
+    await unicode.run("/* 漢字 😀 café */ begin");
+    await using bytes = await connectClient(server, { database: "latin" });
+    await bytes.run("begin; set client_encoding = latin1");
+    await bytes.run("/* \u{80}\u{ff} */ select 1");
+    await using fromUnicode = openCollector(server);
+    assert.equal((await fromUnicode.see(unicode)).query, "/* 漢字 😀 café */ begin");
+    assert.equal((await fromUnicode.see(latin)).query, "/* caf\ufffd */ begin");
+    assert.match((await fromUnicode.see(bytes)).query, /^\/\* .* \*\/ select 1$/);
+    await using fromLatin = openCollector(server, { name: "latin" });
+    assert.equal((await fromLatin.see(latin)).query, "/* café */ begin");
+    assert.match((await fromLatin.see(unicode)).query, /begin$/);
+  });
+
+  test("takes any application name as it is", async (server) => {
+    await using collector = openCollector(server);
+    const cut = `${requestName} - 10.0.0.1:5432`.padEnd(80, "5");
+    const names: [string, RegExp | string, string | null][] = [
+      [`it's "quoted" \\ and] LOG:  x`, `it's "quoted" \\ and] LOG:  x`, null],
+      ["two\nlines", /^two(?:\?|\\x0a)lines$/, null],
+      [cut, cut.slice(0, 63), requestId],
+      [requestName.toUpperCase(), requestName.toUpperCase(), requestId],
+    ];
+    for (const [name, shown, id] of names) {
+      await using client = await connectClient(server, { user: "application", application_name: name });
+      await client.run("begin");
+      const session = await collector.see(client);
+      if (typeof shown === "string") assert.equal(session.application_name, shown);
+      else assert.match(String(session.application_name), shown);
+      assert.equal(session.correlation_id, id);
+    }
+  });
+}
+
+Deno.test("ActivityCollector reads the columns once per server", async () => {
+  const database = new MemoryDatabase()
+    .answer("pg_stat_activity columns", [{ name: "pid" }])
+    .answer("pg_stat_activity", [{ position: null, total_backends: null, by_state: null }]);
+  const collector = new ActivityCollector({ database, log: new MemoryLog(), clock: new FakeClock() });
+  const context = { timestamp: new Date(0), signal: new AbortController().signal };
+  const empty = { sessions: [], count: 0, with_correlation: 0, total_backends: 0, by_state: {} };
+  assert.deepEqual(await collector.collect(context), { kind: "samples", data: empty, rows: 0 });
+  await collector.collect(context);
+  database.comeBack();
+  await collector.collect(context);
+  assert.deepEqual(database.asked.map((name) => name.endsWith("columns")), [true, false, false, true, false]);
+});

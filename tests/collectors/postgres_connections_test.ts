@@ -1,0 +1,150 @@
+// How connections come about when the other side does not want them: full, refused, silent. The clock stands still, so
+// that the pause between attempts is the test's.
+import assert from "node:assert/strict";
+import { DatabaseError } from "../../collectors/database.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
+import { withClient } from "../../tasks/demo/client.ts";
+import { rejects, rowsQuery } from "../contracts/database.ts";
+import { FakeClock } from "../fakes/fake_clock.ts";
+import { openDatabase, secretPassword } from "../support/open_database.ts";
+import { waitFor } from "../support/wait_for.ts";
+
+let server: EmbeddedPostgres;
+
+Deno.test.beforeAll(async () => {
+  server = await startEmbeddedPostgres({
+    version: 18,
+    settings: { max_connections: "8", superuser_reserved_connections: "3", log_connections: "receipt" },
+    hba: ["host all guarded 127.0.0.1/32 scram-sha-256"],
+  });
+  await server.query("create role ordinary login; create role guarded login password 'another'");
+});
+
+Deno.test.afterAll(async () => await server[Symbol.asyncDispose]());
+
+/** Attempts that the server has seen since the last call. */
+async function countAttempts(): Promise<number> {
+  const count = (await Deno.readTextFile(server.logFile)).split("connection received").length - 1;
+  const before = attemptsBefore;
+  attemptsBefore = count;
+  return count - before;
+}
+let attemptsBefore = 0;
+
+/** Holds `count` sessions of an ordinary role while `use` runs. */
+async function holding<T>(count: number, use: () => Promise<T>): Promise<T> {
+  if (count === 0) return await use();
+  const { host, port } = server;
+  return await withClient({ host, port, user: "ordinary", database: "postgres" }, () => holding(count - 1, use));
+}
+
+/** Waits until the server has noticed that clients have gone. */
+async function untilSessions(count: number): Promise<void> {
+  await waitFor(`${count} sessions`, async () => {
+    const [row] = await server.query("select count(*)::int from pg_stat_activity where usename = 'ordinary'");
+    return row?.count === count;
+  });
+}
+
+Deno.test("PostgresConnections says once that the server is full and once that it is not any more", async () => {
+  const clock = new FakeClock();
+  await using open = openDatabase(server, { user: "ordinary", clock });
+  await holding(5, async () => {
+    const error = await rejects(open.database.query(rowsQuery), "full");
+    assert.equal(error.sqlstate, "53300");
+    await clock.advance(30_000);
+    await rejects(open.database.query(rowsQuery), "full");
+    assert.deepEqual(open.log.events, ["database_unavailable"]);
+  });
+  await untilSessions(0);
+  await clock.advance(30_000);
+  assert.equal((await open.database.query(rowsQuery)).length, 2);
+  assert.deepEqual(open.log.events, [
+    "database_unavailable",
+    "connection_slots_available",
+    "connection_pool_verified",
+  ]);
+});
+
+Deno.test("PostgresConnections makes do with the connection it has while the server is full, and grows again", async () => {
+  const clock = new FakeClock();
+  await using open = openDatabase(server, { user: "ordinary", clock });
+  await open.database.server();
+  const askThree = () => Promise.all([1, 2, 3].map(() => open.database.query({ text: "select pg_sleep(0.05)" })));
+  await countAttempts();
+  await holding(4, async () => {
+    await countAttempts();
+    await askThree();
+    await askThree();
+    assert.ok(await countAttempts() <= 2, "knocked again within the pause");
+    assert.equal(open.database.status().connections, 1);
+    assert.deepEqual(open.log.events, ["connection_pool_verified", "database_unavailable"]);
+  });
+  await untilSessions(1);
+  await clock.advance(30_000);
+  await askThree();
+  assert.equal(open.database.status().connections, 3);
+  assert.equal(open.log.events.at(-1), "connection_slots_available");
+});
+
+Deno.test("PostgresConnections says once that it is refused and knocks only after the pause, which grows", async () => {
+  const clock = new FakeClock();
+  await using open = openDatabase(server, { user: "guarded", clock });
+  await countAttempts();
+  const attempts: number[] = [];
+  for (let second = 0; second < 120; second++) {
+    const error = await rejects(open.database.query(rowsQuery), "refused");
+    assert.equal(error.sqlstate, "28P01");
+    if (await countAttempts() > 0) attempts.push(second);
+    await clock.advance(1_000);
+  }
+  assert.deepEqual(attempts, [0, 1, 3, 7, 15, 31, 61, 91]);
+  assert.deepEqual(open.log.events, ["database_unavailable"]);
+  assert.ok(!open.log.text.includes(secretPassword));
+});
+
+Deno.test("PostgresConnections never tells the password, whatever fails", async () => {
+  const { port } = server;
+  const failures = [
+    { user: "guarded" },
+    { user: "nobody-at-all" },
+    { name: "no_such_database" },
+    { host: "127.0.0.1", port: port === 1 ? 2 : 1 },
+    { host: "name.invalid" },
+    { sslmode: "require" as const },
+  ];
+  for (const changes of failures) {
+    await using open = openDatabase(server, changes);
+    const error = await open.database.query(rowsQuery).then(() => null, (error: unknown) => error);
+    assert.ok(error instanceof DatabaseError);
+    const told = [Deno.inspect(error, { depth: 20, showHidden: true }), JSON.stringify(error), open.log.text].join();
+    assert.ok(!told.includes(secretPassword), Object.keys(changes).join());
+    assert.deepEqual(open.log.events, ["database_unavailable"]);
+  }
+});
+
+Deno.test("PostgresConnections gives up on a server that takes the connection and never answers", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const connection of listener) accepted.push(connection);
+  })();
+  const { hostname, port } = listener.addr;
+  for (const sslmode of ["disable", "prefer"] as const) {
+    await using open = openDatabase({ host: hostname, port }, { sslmode, connectTimeoutMs: 100 });
+    const startedMs = performance.now();
+    await rejects(open.database.query(rowsQuery), "unreachable");
+    assert.ok(performance.now() - startedMs < 4_000);
+  }
+  // A caller's signal ends the waiting sooner.
+  await using open = openDatabase({ host: hostname, port }, { connectTimeoutMs: 60_000 });
+  const controller = new AbortController();
+  const question = open.database.query(rowsQuery, controller.signal);
+  await waitFor("the connection", () => accepted.length === 3);
+  controller.abort();
+  await rejects(question, "cancelled");
+  await open.database.close();
+  for (const connection of accepted) connection.close();
+  listener.close();
+  await accepting;
+});
