@@ -36,6 +36,7 @@ async function main(): Promise<number> {
       print,
       printError,
       stop,
+      onHangup: (handler) => Deno.addSignalListener("SIGHUP", handler),
       version: manifest.version,
     });
   } catch (error) {

@@ -151,12 +151,18 @@ export async function requestCancel(client: PoolClient, { host, port }: Postgres
   const message = new DataView(new ArrayBuffer(16));
   [16, cancelRequestCode, processID, secretKey].forEach((value, index) => message.setInt32(index * 4, value));
   const socket = host.startsWith("/") ? createConnection(`${host}/.s.PGSQL.${port}`) : createConnection(port, host);
-  socket.setTimeout(limits.closeGraceMs, () => socket.destroy());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const grace = setTimeout(() => {
+    socket.destroy();
+    resolve();
+  }, limits.closeGraceMs);
   socket.on("error", () => {});
-  // The server closes when it has passed the request on.
   socket.on("data", () => {});
+  // The server closes when it has passed the request on.
+  socket.on("close", () => resolve());
   socket.end(new Uint8Array(message.buffer));
-  await new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  await promise;
+  clearTimeout(grace);
 }
 
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html */

@@ -6,7 +6,8 @@
  * - one run of a collector at a time; a tick that finds one running is skipped and counted;
  * - a run ends by its deadline, before the next tick, whether the collector listens or not; what it brings after that
  *   is dropped;
- * - `run` never throws: a collector that does harms no other.
+ * - `run` never throws: a collector that does harms no other;
+ * - a collector whose runs are hard for the server runs less often, and comes back by itself (`step_back.ts`).
  *
  * @module
  */
@@ -17,6 +18,7 @@ import { DatabaseError } from "../collectors/database.ts";
 import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { Draft } from "../transport/envelope.ts";
+import { StepBack } from "./step_back.ts";
 
 /** How a collector's last run ended, for `agent_status`. */
 export interface CollectorStatus {
@@ -26,6 +28,17 @@ export interface CollectorStatus {
   rows: number;
   skipped: string | null;
   error: string | null;
+  /** Runs on every so many-th tick: 1 unless it has stepped back. */
+  every: number;
+}
+
+/** What a run leaves in its collector's status; `costMs` is for the pace. */
+interface RunEnd {
+  ok: boolean;
+  rows: number;
+  skipped: string | null;
+  error: string | null;
+  costMs?: number;
 }
 
 export interface CollectorRunOptions {
@@ -40,6 +53,7 @@ export interface CollectorRunOptions {
 /** Runs one collector, again and again. */
 export class CollectorRun {
   readonly #options: CollectorRunOptions;
+  readonly #stepBack = new StepBack();
   #running: { promise: Promise<void>; controller: AbortController } | null = null;
   #lastTick: { slot: number; monotonicMs: number } | null = null;
   #missedRuns = 0;
@@ -66,7 +80,10 @@ export class CollectorRun {
   /** One run, due now. */
   async tick(): Promise<void> {
     this.#countMissedTicks();
-    await this.run();
+    if (this.#stepBack.isDue()) return await this.run();
+    const { every } = this.#stepBack;
+    const skipped = `Stepped back: runs at every ${every}th tick, to spare the server`;
+    this.#last = { name: this.name, ok: true, durationMs: 0, rows: 0, skipped, error: null, every };
   }
 
   /** One run beside the schedule, such as the first. */
@@ -101,27 +118,33 @@ export class CollectorRun {
     void clock.sleep(deadlineMs, done.signal).then(() => {
       if (!done.signal.aborted) controller.abort(new Error(`Cut off after ${deadlineMs} ms, before the next run`));
     });
-    let outcome: Omit<CollectorStatus, "name" | "durationMs">;
+    let end: RunEnd;
     try {
-      outcome = await this.#collect(controller.signal);
+      end = await this.#collect(controller.signal);
+      const costMs = end.costMs ?? clock.monotonicMs() - startedMs;
+      this.#pace(costMs > limits.hardRunMs ? "hard" : "easy");
     } catch (error) {
-      outcome = { ok: false, rows: 0, skipped: null, error: errorMessage(error) };
-      if (controller.signal.aborted) this.#miss(outcome.error ?? "");
+      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error) };
+      if (controller.signal.aborted) this.#miss(end.error ?? "");
       else this.#logFailure(error);
+      if (controller.signal.aborted || isTrouble(error)) this.#pace("hard");
     } finally {
       done.abort();
     }
-    this.#finish({ name: this.name, durationMs: Math.round(clock.monotonicMs() - startedMs), ...outcome });
+    const { ok, rows, skipped, error } = end;
+    const durationMs = Math.round(clock.monotonicMs() - startedMs);
+    this.#finish({ name: this.name, ok, durationMs, rows, skipped, error, every: this.#stepBack.every });
   }
 
-  async #collect(signal: AbortSignal): Promise<Omit<CollectorStatus, "name" | "durationMs">> {
+  async #collect(signal: AbortSignal): Promise<RunEnd> {
     const { collector, capture, clock } = this.#options;
     const timestamp = clock.now();
     const collection = await unlessAborted(collector.collect({ timestamp, signal }), signal);
     if (collection.kind === "skipped") return { ok: true, rows: 0, skipped: collection.reason, error: null };
     await capture({ type: collector.name, timestamp, data: collection.data });
     collection.stored?.();
-    return { ok: true, rows: collection.rows, skipped: null, error: null };
+    const end = { ok: true, rows: collection.rows, skipped: null, error: null };
+    return collection.costMs === undefined ? end : { ...end, costMs: collection.costMs };
   }
 
   #finish(status: CollectorStatus): void {
@@ -132,6 +155,15 @@ export class CollectorRun {
     }
     if (status.ok && status.skipped === null) log.info("collection_complete", { ...fields, rows: status.rows });
     this.#last = status;
+  }
+
+  #pace(run: "hard" | "easy"): void {
+    if (!this.#stepBack.note(run)) return;
+    const { every } = this.#stepBack;
+    const [level, event] = run === "hard"
+      ? ["warning", "collector_stepped_back"] as const
+      : ["info", "collector_comes_back"] as const;
+    this.#options.log[level](event, { collector: this.name, every });
   }
 
   /** The database says once that it is away; every collector repeating it each minute would say nothing more. */
@@ -172,6 +204,11 @@ export class CollectorRun {
     const ms = toNextTickMs - limits.deadlineMarginMs;
     return ms >= limits.deadlineMinMs ? ms : ms + intervalMs;
   }
+}
+
+/** Whether the server is too busy, or too short of connections, for this collector. */
+function isTrouble(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.kind === "timeout" || error.kind === "full");
 }
 
 /** The promise's result, or the signal's reason, whichever comes first. */

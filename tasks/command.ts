@@ -15,6 +15,8 @@ export interface CommandContext {
   printError: (text: string) => void;
   /** Aborted at the first SIGTERM or SIGINT. Its reason is the signal's name. */
   stop: AbortSignal;
+  /** Has the handler called at each SIGHUP; before, it ends the process. */
+  onHangup: (handler: () => void) => void;
   /** The agent's version. */
   version: string;
 }

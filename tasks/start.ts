@@ -32,6 +32,9 @@ export async function run(context: CommandContext): Promise<number> {
     return exitFailure;
   }
   agent.start();
+  context.onHangup(() =>
+    log.warning("reload_unavailable", { hint: "Restart the agent to have it read its configuration" })
+  );
   await aborted(context.stop);
   log.info("shutdown_signal_received", { signal: context.stop.reason });
   await agent.stop();

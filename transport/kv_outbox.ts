@@ -54,6 +54,9 @@ export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
   }
 }
 
+/** Delivered once or not at all: it carries nothing. */
+const wakeOptions = { backoffSchedule: [], keysIfUndelivered: [] };
+
 class KvOutbox implements Outbox {
   readonly #kv: Deno.Kv;
   readonly #directory: BufferDirectory;
@@ -163,14 +166,17 @@ class KvOutbox implements Outbox {
       operation.set(records.chunkKey(sequence, index), chunk);
     }
     operation.set(records.documentKey(sequence), header);
-    if (!this.#wakeQueued) operation.enqueue({ wake: true }, { backoffSchedule: [], keysIfUndelivered: [] });
     const { nextSequence, records: waiting, bytes } = this.#state.value;
-    await this.#state.commit(operation, {
-      nextSequence: nextSequence + 1,
-      records: waiting + 1,
-      bytes: bytes + storedBytes(header),
-    });
+    const change = { nextSequence: nextSequence + 1, records: waiting + 1, bytes: bytes + storedBytes(header) };
+    if (this.#wakeQueued) return await this.#state.commit(operation, change);
+    // Noted before the commit: the wake-up may come before the commit has answered.
     this.#wakeQueued = true;
+    try {
+      await this.#state.commit(operation.enqueue({ wake: true }, wakeOptions), change);
+    } catch (error) {
+      this.#wakeQueued = false;
+      throw error;
+    }
   }
 
   /** Uses up the document's number and counts it, so that the listener can tell the hole from a delay. */

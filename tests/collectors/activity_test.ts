@@ -5,6 +5,7 @@ import type { CorrelationState } from "../../collectors/correlation.ts";
 import type { PostgresOptions } from "../../collectors/postgres_pool.ts";
 import { cutMark } from "../../collectors/text.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
+import { createValidator } from "../../tasks/listener_schemas.ts";
 import { MemoryDatabase } from "../fakes/memory_database.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryLog } from "../support/memory_log.ts";
@@ -40,6 +41,17 @@ interface Fixture extends AsyncDisposable {
   /** Collects until this backend is seen in a state that `matches` accepts. */
   see(client: TestClient, matches?: (session: Session) => boolean): Promise<Session>;
 }
+
+const validate = createValidator();
+const envelope = {
+  id: "01KA0000000000000000000000",
+  project: "project",
+  host: "host",
+  type: "pg_stat_activity",
+  sequence: 1,
+  timestamp: "2026-01-02T03:04:05.678Z",
+  agent: { version: "0.1.0" },
+};
 
 const servers = new Map<number, EmbeddedPostgres>();
 
@@ -97,7 +109,9 @@ function openCollector(
 }
 
 /** What holds for every document. */
-function checkTotals({ sessions, count, with_correlation, total_backends, by_state }: Activity): void {
+function checkTotals(activity: Activity): void {
+  const { sessions, count, with_correlation, total_backends, by_state } = activity;
+  assert.equal(validate({ ...envelope, data: activity }), null);
   assert.equal(count, sessions.length);
   assert.equal(Object.values(by_state).reduce((sum, backends) => sum + backends, 0), total_backends);
   assert.ok(with_correlation <= count);

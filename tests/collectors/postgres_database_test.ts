@@ -123,6 +123,21 @@ Deno.test("PostgresDatabase cancels at once for the caller and on the server, an
   assert.deepEqual(open.log.events, ["connection_pool_verified"]);
 });
 
+Deno.test("PostgresDatabase gives up on a session that hangs, and asks in another", async () => {
+  await using open = openDatabase(serverOf(18), { statementTimeoutMs: 100, poolMaxSize: 1 });
+  const pid = async () => Number((await open.database.query({ text: "select pg_backend_pid() as pid" }))[0]?.pid);
+  const before = await pid();
+  Deno.kill(before, "SIGSTOP");
+  try {
+    const error = await rejects(open.database.query(rowsQuery), "timeout");
+    assert.equal(error.sqlstate, null);
+    assert.notEqual(await pid(), before);
+    assert.deepEqual(open.log.events, ["connection_pool_verified"]);
+  } finally {
+    Deno.kill(before, "SIGCONT");
+  }
+});
+
 Deno.test("PostgresDatabase cancels a question that waits for its turn, without touching the one before", async () => {
   await using open = openDatabase(serverOf(18), { poolMaxSize: 1 });
   await open.database.server();

@@ -35,16 +35,18 @@ Deno.test(`start loses no document and gives none a second id when it is killed 
   console.log(`seed ${seed}`);
   const random = seededRandom(seed);
   await using listener = new ScriptedListener();
-  await using folder = await AgentFolder.create({ database: postgres(), listener });
+  // Room for all that is collected while an agent has no time to deliver it.
+  const settings = { buffer: { max_size_mb: 2_000 } };
+  await using folder = await AgentFolder.create({ database: postgres(), listener, settings });
   const program = "agent_with_fast_schedule.ts";
   // An answer takes a while, so that kills fall between the delivery and its being noted; now and then there is none.
   listener.answer = async () => {
-    await systemClock.sleep(random() * 10);
+    await systemClock.sleep(random() * 5);
     return new Response(null, { status: random() < 0.02 ? 503 : 202 });
   };
   for (let crash = 1; crash <= crashes; crash++) {
     await t.step(`crash ${crash}`, async () => {
-      await using agent = AgentProcess.startProgram(folder, program, ["--every=10", "--large"]);
+      await using agent = AgentProcess.startProgram(folder, program, ["--every=40", "--large"]);
       const before = listener.received.length;
       const requests = Math.floor(random() * 40);
       // Every fourth one is killed by time alone, so that its start is hit as well.

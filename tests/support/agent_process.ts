@@ -148,7 +148,7 @@ export class AgentProcess implements AsyncDisposable {
         return value;
       }, options);
     } catch (cause) {
-      throw new Error(`Waited in vain for ${what}; the agent said\n${this.stderr}`, { cause });
+      throw new Error(`Waited in vain for ${what}; the agent said\n${lastLines(this.stderr)}`, { cause });
     }
   }
 
@@ -160,7 +160,7 @@ export class AgentProcess implements AsyncDisposable {
   async end(signal?: Deno.Signal): Promise<Ended> {
     const startedMs = performance.now();
     if (signal !== undefined) this.kill(signal);
-    await waitFor(`the end of ${this.pid}, which said\n${this.stderr}`, () => this.#hasEnded, { boundMs: endBoundMs });
+    await waitFor(`the end of ${this.pid}, which said\n${lastLines(this.stderr)}`, () => this.#hasEnded, { boundMs: endBoundMs });
     const waitedMs = performance.now() - startedMs;
     const status = await this.#ended;
     await Promise.all([this.#stdout.finished, this.#stderr.finished]);
@@ -172,6 +172,11 @@ export class AgentProcess implements AsyncDisposable {
     await this.#ended;
     await Promise.all([this.#stdout.finished, this.#stderr.finished]);
   }
+}
+
+/** The end of a log, for the message of a test that fails. */
+function lastLines(text: string): string {
+  return text.trimEnd().split("\n").slice(-20).join("\n");
 }
 
 /** The whole lines of a log; what is no log line is left out. */

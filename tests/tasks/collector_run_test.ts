@@ -53,7 +53,7 @@ Deno.test("CollectorRun hands on what was collected, with the time of the run, a
   assert.deepEqual(bench.captured, [{ type: "pg_test", timestamp, data: { count: 3 } }]);
   assert.deepEqual(bench.log.of("collection_complete")[0]?.fields, { collector: "pg_test", duration_ms: 0, rows: 3 });
   const { last, missedRuns } = bench.run;
-  assert.deepEqual(last, { name: "pg_test", ok: true, durationMs: 0, rows: 3, skipped: null, error: null });
+  assert.deepEqual(last, { name: "pg_test", ok: true, durationMs: 0, rows: 3, skipped: null, error: null, every: 1 });
   assert.equal(missedRuns, 0);
 });
 
@@ -91,7 +91,7 @@ Deno.test("CollectorRun leaves it to the database to say that it is away", async
     bench.collect = () => Promise.reject(new DatabaseError("away", { kind }));
     await bench.run.tick();
   }
-  assert.deepEqual(bench.log.events, []);
+  assert.deepEqual(bench.log.of("collection_failed").map(({ level }) => level), ["debug", "debug", "debug"]);
   assert.equal(bench.run.last?.error, "away");
 });
 
@@ -179,4 +179,42 @@ Deno.test("CollectorRun.stop lets a run end within the grace, and cuts it off af
     assert.equal(bench.captured.length, ends ? 1 : 0);
     assert.equal(bench.run.missedRuns, ends ? 0 : 1);
   }
+});
+
+Deno.test("CollectorRun steps back when the server is in trouble, says so, and comes back by itself", async () => {
+  const bench = new Bench();
+  for (const kind of ["timeout", "full"] as const) {
+    bench.collect = () => Promise.reject(new DatabaseError("in trouble", { kind }));
+    await bench.run.run();
+  }
+  assert.equal(bench.run.last?.every, 4);
+  bench.collect = () => Promise.resolve(samples());
+  for (let tick = 0; tick < 3; tick++) await bench.run.tick();
+  assert.match(bench.run.last?.skipped ?? "", /every 4th tick/);
+  assert.equal(bench.captured.length, 0);
+  for (let tick = 0; tick < 4; tick++) await bench.run.tick();
+  assert.equal(bench.captured.length, 3);
+  assert.equal(bench.run.last?.every, 1);
+  const paces = bench.log.entries.filter(({ fields }) => fields.every !== undefined);
+  assert.deepEqual(paces.map(({ event, fields }) => [event, fields.every]), [
+    ["collector_stepped_back", 2],
+    ["collector_stepped_back", 4],
+    ["collector_comes_back", 2],
+    ["collector_comes_back", 1],
+  ]);
+  assert.equal(bench.run.missedRuns, 0, "a tick that is left out on purpose is not missed");
+});
+
+Deno.test("CollectorRun takes what a run cost the server for what it took, where the collector says so", async () => {
+  const bench = new Bench();
+  const slow = (collection: Collection) => async () => {
+    await bench.clock.advance(5_000);
+    return collection;
+  };
+  bench.collect = slow({ kind: "samples", data: {}, rows: 0, costMs: 3 });
+  await bench.run.run();
+  assert.equal(bench.run.last?.every, 1);
+  bench.collect = slow(samples());
+  await bench.run.run();
+  assert.equal(bench.run.last?.every, 2);
 });

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
+import type { CommandContext } from "../../tasks/command.ts";
 import { type Listener, run, startListener } from "../../tasks/listener.ts";
 
 const apiKey = "test-key";
@@ -166,6 +167,11 @@ Deno.test("startListener says which address it cannot have", async () => {
   assert.throws(() => startListener({ apiKey, port }), new RegExp(`Cannot listen at 127.0.0.1, port ${port}`));
 });
 
+/** What main.ts hands to a command, as far as the listener uses it. */
+function contextOf(given: Pick<CommandContext, "args" | "print" | "printError" | "stop">): CommandContext {
+  return { environment: () => undefined, onHangup: () => {}, version: "0.0.0", ...given };
+}
+
 /** Runs the command until it has printed what `post` made it print. */
 async function runListener(
   args: string[],
@@ -178,14 +184,8 @@ async function runListener(
     const url = /^url = (.*)$/m.exec(text)?.[1];
     if (url !== undefined) welcomed.resolve(url);
   };
-  const code = run({
-    args,
-    environment: () => undefined,
-    print: (text) => Promise.resolve(void (out += text, take(text))),
-    printError: take,
-    stop: stop.signal,
-    version: "0.0.0",
-  });
+  const print = (text: string) => Promise.resolve(void (out += text, take(text)));
+  const code = run(contextOf({ args, print, printError: take, stop: stop.signal }));
   await use(await welcomed.promise);
   stop.abort();
   return { code: await code, out };
@@ -215,7 +215,7 @@ Deno.test("run refuses arguments that make no sense", async () => {
     const print = () => Promise.resolve();
     const stop = AbortSignal.abort();
     const printError = (text: string) => void (told += text);
-    const code = await run({ args, environment: () => undefined, print, printError, stop, version: "0.0.0" });
+    const code = await run(contextOf({ args, print, printError, stop }));
     assert.equal(code, 1);
     assert.match(told, /^Usage: deno task listener/);
   }
