@@ -92,3 +92,48 @@ export const hardRunMs = 1_000;
 export const stepBackMax = 16;
 /** The status of a cycle waits for the cycle's collectors for at most this long. */
 export const statusWaitMs = 10_000;
+
+// Of the machine's figures.
+
+/** A file of /proc: some 130 bytes a device, so enough for 30,000 of them. A longer one is something else. */
+export const procFileBytesMax = 4 * 1024 * 1024;
+/** How long a file system may take to tell its space: a network mount whose server is gone never does. */
+export const fileSystemAnswerMs = 2_000;
+/** CPU times come in steps of 10 ms: over a shorter time than this a percentage says little. */
+export const cpuIntervalMinMs = 1_000;
+/** CPU times run backwards and ahead of the clock by a little; by more than this they are of another CPU. */
+export const cpuTimesSlackMs = 3_000;
+
+// Of pg_stat_statements.
+
+/** Statements in one document, those with the most execution time first. */
+export const statementsMax = 100;
+/** Characters (UTF-16 units) of a statement's query, the mark of a cut included. */
+export const statementQueryCharsMax = 1_000;
+/** Texts that are kept, the most recently reported ones: 4 MB at most. Twenty documents without one in common. */
+export const statementTextsMax = 2_000;
+/** How often the extension, and names of databases and roles, are looked up again: all of them change, rarely. */
+export const extensionCheckMs = 5 * 60_000;
+/** A read of texts rests for this many times what it cost: half a percent of the time. */
+export const textPauseFactor = 200;
+/** The pause after a read of texts that failed; it doubles while they fail. */
+export const textPauseFirstMs = 60_000;
+/** The longest of these pauses. */
+export const textPauseMaxMs = 60 * 60 * 1_000;
+
+// Of locks.
+
+/** Waiters whose blockers are asked for, the longest waiting first: what pg_blocking_pids costs grows with the queue. */
+export const lockWaitersMax = 500;
+/** Pairs of waiter and blocker that the server sends; each waiter's share is equal. */
+export const lockEdgesMax = 5_000;
+/** More waiters than these are looked up by one sweep over all backends, fewer by one call each. */
+export const activityLookupsMax = 50;
+/** Pairs of waiter and blocker in one document, those near the most blocking roots first. */
+export const locksMax = 1_000;
+/** Root blockers in one document, those who hold up the most first. */
+export const lockRootsMax = 100;
+/** Bytes of the pairs and roots of one document as JSON: with the envelope below 1 MB. */
+export const locksBytesMax = 950_000;
+/** Characters (UTF-16 units) of a statement, the mark of a cut included. */
+export const lockStatementCharsMax = 500;

@@ -139,6 +139,7 @@ class PostgresDatabase implements Database {
     let failure: DatabaseError | null = null;
     try {
       if (wrapped) await client.query(beginSql(this.#options));
+      signal?.throwIfAborted();
       const result = await client.query(values === undefined ? { text } : { text, values: [...values] });
       if (wrapped) await client.query("commit");
       return result.rows;

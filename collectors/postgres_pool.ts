@@ -31,6 +31,7 @@ export interface PostgresOptions {
   connectTimeoutMs?: number;
 }
 
+/** A connection, and what keeps them: the driver's. */
 export type PoolClient = pg.PoolClient;
 export type Pool = pg.Pool;
 

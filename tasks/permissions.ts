@@ -6,6 +6,7 @@
  */
 
 import { posix } from "node:path";
+import { pressurePath, pressureResources } from "../collectors/system/pressure.ts";
 import { type Config, configPathVariable, settings, variableOf } from "../config.ts";
 
 /** What the permissions depend on beside the configuration. */
@@ -37,7 +38,7 @@ export function agentPermissions(config: Config, options: PermissionOptions): st
 }
 
 /** `os.cpus`, `os.freemem`, `os.uptime` and their like of node:os are governed by these names, too. */
-const systemCalls = ["hostname", "loadavg", "systemMemoryInfo", "osUptime", "cpus", "osRelease"];
+const systemCalls = ["hostname", "loadavg", "systemMemoryInfo", "osUptime", "cpus", "osRelease", "statfs"];
 
 function flag(name: string, values: readonly string[]): string {
   const impossible = values.find((value) => /[,\0]/.test(value));
@@ -72,6 +73,8 @@ function readPaths(config: Config, options: PermissionOptions): string[] {
     database.sslrootcert,
     logFolder(collection.logPath, options.logPathIsDirectory),
     system.procfsPath,
+    // The only files of /proc that Deno opens without all permissions.
+    ...pressureResources.map(pressurePath),
     ...(options.command === "start" ? forStart : []),
     ...(isSocket(config) ? [socketPath(config)] : []),
   ].filter((path) => path !== "");

@@ -56,7 +56,7 @@ const powers: readonly Power[] = [
       "Deno.removeSignalListener",
       "node:process",
     ],
-    owners: ["main.ts", "tasks/launch.ts", "tasks/demo/locate.ts", "tasks/demo/postgres_binaries.ts", "tasks/check/"],
+    owners: ["main.ts", "tasks/launch.ts", "tasks/demo/locate.ts", "tasks/check/"],
     instead: "Take the value as an option, or return how it ended: main.ts reads, passes on and exits",
   },
   {

@@ -223,26 +223,23 @@ for (const version of [12, 18] as const) {
     const mode = version === 12 ? "force_parallel_mode" : "debug_parallel_query";
     await leader.run(`set ${mode} = on; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
       set min_parallel_table_scan_size = 0; set max_parallel_workers_per_gather = 2`);
-    const workers = () =>
-      waitFor("parallel workers", async () => {
+    const check = (query: string, state: CorrelationState) =>
+      waitFor(`${state} parallel workers`, async () => {
         const activity = await collector.collect();
         const workers = activity.sessions.filter(({ backend_type }) => backend_type === "parallel worker");
         assert.equal(activity.with_correlation, activity.count - workers.length);
-        // A worker that has just started has no name yet; before 13 nothing else tells whose it is.
-        const named = workers.every(({ application_name }) => application_name !== "" || version !== 12);
-        return workers.length > 0 && named && activity.count > workers.length && workers;
+        // Those of the statement before may still be ending, and one that has just started has not got its name yet.
+        return workers.length > 0 && workers.every((worker) =>
+          worker.query === query && worker.correlation_id === requestId && worker.correlation_state === state &&
+          worker.leader_pid === (version === 12 ? null : leader.pid)
+        );
       });
-    const check = async (state: CorrelationState) => {
-      for (const worker of await workers()) {
-        assert.deepEqual([worker.correlation_id, worker.correlation_state], [requestId, state]);
-        assert.equal(worker.leader_pid, version === 12 ? null : leader.pid);
-      }
-    };
-    leader.begin("select count(pg_sleep(0.1)) from numbers");
-    await check("live");
+    const query = "select count(pg_sleep(0.1)) from numbers";
+    leader.begin(query);
+    await check(query, "live");
     await server.query(`select pg_cancel_backend(${leader.pid})`);
-    leader.begin("select count(pg_sleep(0.1)) from numbers -- again");
-    await check("doubtful");
+    leader.begin(`${query} -- again`);
+    await check(`${query} -- again`, "doubtful");
   });
 
   test("doubts an id that the same backend shows under another transaction", async (server) => {

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { Seal } from "../../transport/envelope.ts";
 import type { Outbox, OutboxEntry } from "../../transport/outbox.ts";
 import { draftOf, readEntry, testSeal } from "../support/drafts.ts";
+import { waitFor } from "../support/wait_for.ts";
 
 export interface OutboxContractOptions {
   seal: Seal;
@@ -139,6 +140,16 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     await outbox.reject(8, "not there");
     assert.equal(outbox.status().records, 1);
     assert.equal(outbox.status().loss.rejectedRecords, 0);
+  });
+
+  test("wakes whoever listens anew for each document, however fast it was heard", {}, async (outbox) => {
+    let wakes = 0;
+    void outbox.listen(() => wakes += 1);
+    for (let index = 0; index < 40; index++) {
+      const before = wakes;
+      await Promise.all([outbox.put(draftOf(`${index}`)), outbox.put(draftOf("beside it", 20_000))]);
+      await waitFor("a wake-up", () => wakes > before, { boundMs: 5_000 });
+    }
   });
 
   test("wakes whoever listens", {}, async (outbox) => {

@@ -160,7 +160,9 @@ export class AgentProcess implements AsyncDisposable {
   async end(signal?: Deno.Signal): Promise<Ended> {
     const startedMs = performance.now();
     if (signal !== undefined) this.kill(signal);
-    await waitFor(`the end of ${this.pid}, which said\n${lastLines(this.stderr)}`, () => this.#hasEnded, { boundMs: endBoundMs });
+    await waitFor(`the end of ${this.pid}, which said\n${lastLines(this.stderr)}`, () => this.#hasEnded, {
+      boundMs: endBoundMs,
+    });
     const waitedMs = performance.now() - startedMs;
     const status = await this.#ended;
     await Promise.all([this.#stdout.finished, this.#stderr.finished]);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import os from "node:os";
 
@@ -28,6 +29,7 @@ const attempts: Record<string, (...values: string[]) => unknown> = {
     os.cpus(),
     os.freemem(),
   ],
+  space: (path) => statfs(path ?? ""),
   interfaces: () => Deno.networkInterfaces(),
 };
 

@@ -9,10 +9,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { settings, variableOf } from "../../config.ts";
 import { agentPermissions, type PermissionOptions } from "../../tasks/permissions.ts";
-import { config, listener } from "../config_loading.ts";
+import { config, listener } from "../support/config_loading.ts";
 
 const start: PermissionOptions = { command: "start", root: "/code", configPath: null };
 const once: PermissionOptions = { ...start, command: "once" };
+const pressure = ["/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure/io"];
+const procfs = ["/run/bitville-postgres-agent/proc", ...pressure];
 
 async function flags(environment: Record<string, string>, options: PermissionOptions): Promise<string[]> {
   const files = { "/p": "p", "/k": "k", "/ca.pem": "c", "/root.pem": "r" };
@@ -28,17 +30,17 @@ Deno.test("agentPermissions gives the agent exactly what its defaults need", asy
   assert.deepEqual(await flags(listener, start), [
     "--no-prompt",
     "--allow-net=localhost:5432,x:443",
-    "--allow-read=/code,/var/log/postgresql,/run/bitville-postgres-agent/proc,/var/lib/bitville-postgres-agent/buffer",
+    `--allow-read=/code,/var/log/postgresql,${procfs.join(",")},/var/lib/bitville-postgres-agent/buffer`,
     "--allow-write=/var/lib/bitville-postgres-agent/buffer",
     `--allow-env=PG*,BITVILLE_PG_CONFIG_PATH,${settings.map(variableOf).join(",")}`,
-    "--allow-sys=hostname,loadavg,systemMemoryInfo,osUptime,cpus,osRelease",
+    "--allow-sys=hostname,loadavg,systemMemoryInfo,osUptime,cpus,osRelease,statfs",
   ]);
 });
 
 Deno.test("agentPermissions gives once neither the listener nor the buffer nor any writing", async () => {
   const given = await flags({ ...listener, BITVILLE_PG_LISTENER_CA_FILE: "/ca.pem" }, once);
   assert.deepEqual(valuesOf(given, "net"), ["localhost:5432"]);
-  assert.deepEqual(valuesOf(given, "read"), ["/code", "/var/log/postgresql", "/run/bitville-postgres-agent/proc"]);
+  assert.deepEqual(valuesOf(given, "read"), ["/code", "/var/log/postgresql", ...procfs]);
   assert.equal(given.some((flag) => flag.startsWith("--allow-write")), false);
 });
 
@@ -55,7 +57,18 @@ Deno.test("agentPermissions opens the files that the configuration names, and on
     BITVILLE_PG_PROCFS_PATH: "/procfs",
   };
   const options = { ...start, configPath: "/etc/agent.ini" };
-  const all = ["/code", "/etc/agent.ini", "/p", "/root.pem", "/logs", "/procfs", "/k", "/ca.pem", "/buffer"];
+  const all = [
+    "/code",
+    "/etc/agent.ini",
+    "/p",
+    "/root.pem",
+    "/logs",
+    "/procfs",
+    ...pressure,
+    "/k",
+    "/ca.pem",
+    "/buffer",
+  ];
   assert.deepEqual(valuesOf(await flags(environment, options), "read"), all);
   const direct = { ...environment, BITVILLE_PG_LISTENER_API_KEY: "k", BITVILLE_PG_DB_PASSWORD: "p" };
   const unused = ["/p", "/k"];
@@ -79,10 +92,10 @@ Deno.test("agentPermissions opens the folder of the logs, whatever names it", as
   for (const [path, expected, logPathIsDirectory] of cases) {
     const options = { ...once, ...(logPathIsDirectory === undefined ? {} : { logPathIsDirectory }) };
     const given = await flags({ ...listener, BITVILLE_PG_POSTGRES_LOG_PATH: path }, options);
-    assert.deepEqual(valuesOf(given, "read"), ["/code", expected, "/run/bitville-postgres-agent/proc"], path);
+    assert.deepEqual(valuesOf(given, "read"), ["/code", expected, ...procfs], path);
   }
   const off = await config({ ini: "[collection]\nlog_path =" });
-  assert.deepEqual(valuesOf(agentPermissions(off, once), "read"), ["/code", "/run/bitville-postgres-agent/proc"]);
+  assert.deepEqual(valuesOf(agentPermissions(off, once), "read"), ["/code", ...procfs]);
 });
 
 Deno.test("agentPermissions names hosts with their ports, IPv6 in brackets", async () => {
@@ -239,6 +252,9 @@ Deno.test("agentPermissions lets a process see its variables and the machine, an
     [["env", "HOME"], "denied"],
     [["env", "AWS_SECRET_ACCESS_KEY"], "denied"],
     [["sys"], "ok"],
+    [["space", "/proc/pressure/cpu"], "ok"],
+    [["space", "/"], "denied"],
+    [["read", "/proc/diskstats"], "denied"],
     [["interfaces"], "denied"],
     [["run", "true"], "denied"],
   ]);
