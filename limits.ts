@@ -29,6 +29,8 @@ export const reconnectMaxMs = 30_000;
 export const sessionsMax = 1_000;
 /** Characters (UTF-16 units) of a session's query, the mark of a cut included. */
 export const sessionQueryCharsMax = 1_000;
+/** Collectors of one cycle share a read of the sessions that is not older than this. */
+export const snapshotSharedMs = 5_000;
 /** Backends whose last correlation id is remembered, to tell a name that a pooler left behind. */
 export const rememberedBackendsMax = 10_000;
 /** How long a backend's id is remembered: beyond the lifetime that poolers give their connections. */
@@ -112,6 +114,8 @@ export const statementsMax = 100;
 export const statementQueryCharsMax = 1_000;
 /** Texts that are kept, the most recently reported ones: 4 MB at most. Twenty documents without one in common. */
 export const statementTextsMax = 2_000;
+/** The agent's own statements under a role that others use: so many texts more are asked for, to find and replace them. */
+export const ownStatementsMax = 30;
 /** How often the extension, and names of databases and roles, are looked up again: all of them change, rarely. */
 export const extensionCheckMs = 5 * 60_000;
 /** A read of texts rests for this many times what it cost: half a percent of the time. */

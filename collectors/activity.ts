@@ -10,55 +10,10 @@ import type { Log } from "../log.ts";
 import type { CollectContext, Collection, Collector } from "./collector.ts";
 import { correlationId, CorrelationMemory } from "./correlation.ts";
 import type { Correlation } from "./correlation.ts";
-import type { Database, Row, Server } from "./database.ts";
+import type { Row, Server } from "./database.ts";
+import { presentQuery, type QueryText } from "./query_text.ts";
 import { readCount, readNumber, readText, readTime } from "./row.ts";
-import { truncate } from "./text.ts";
-
-const columnsSql = `/* bitville-monitor: pg_stat_activity columns */
-select attname::text as name from pg_catalog.pg_attribute
-where attrelid = 'pg_catalog.pg_stat_activity'::regclass and attnum > 0 and not attisdropped`;
-
-/**
- * One read of the view for sessions and totals alike. Rows of the view are read in autocommit, so they are of now. The
- * agent's own sessions are told by name (a pooler may append ` - host:port`) and role together: another role cannot hide
- * behind the name. Totals come with the first row, and alone when no session is to be shown.
- */
-function activitySql(columns: ReadonlySet<string>, sessionsMax: number): string {
-  const leaderPid = columns.has("leader_pid") ? "leader_pid" : "null::integer";
-  const queryId = columns.has("query_id") ? "query_id" : "null::bigint";
-  return `/* bitville-monitor: pg_stat_activity */
-with clock as materialized (
-  select pg_catalog.clock_timestamp() as now
-), activity as materialized (
-  select pid, datname, usename, application_name, client_addr, backend_start, xact_start, query_start, state_change,
-    state, wait_event_type, wait_event, backend_type, ${leaderPid} as leader_pid, ${queryId} as query_id, query,
-    backend_xmin, state is null and query = '<insufficient privilege>' as hidden
-  from pg_catalog.pg_stat_activity
-  where not (application_name ~ '^bitville-monitor( - |$)' and usename is not distinct from session_user)
-), totals as (
-  select sum(backends)::integer as total_backends, json_object_agg(state, backends) as by_state
-  from (
-    select case when hidden then 'insufficient_privilege' else coalesce(state, 'none') end as state,
-      count(*) as backends
-    from activity group by 1
-  ) states
-), sessions as (
-  select row_number() over (order by xact_start nulls last, pid) as position, activity.*, clock.now
-  from activity, clock
-  where backend_type in ('client backend', 'parallel worker') and state <> 'idle' and not hidden
-  order by 1 limit ${sessionsMax}
-)
-select position::integer, case when position is null or position = 1 then total_backends end as total_backends,
-  case when position is null or position = 1 then by_state end as by_state,
-  pid, datname::text, usename::text, application_name, host(client_addr) as client_addr, backend_start, xact_start, query_start,
-  state_change, state, wait_event_type, wait_event, backend_type, leader_pid, query_id::text, query,
-  age(backend_xmin) as backend_xmin_age,
-  extract(epoch from case when state = 'active' then now else state_change end - query_start)::float8 * 1000
-    as query_ms,
-  extract(epoch from now - xact_start)::float8 * 1000 as xact_ms
-from totals left join sessions on true
-order by position`;
-}
+import type { Sessions } from "./sessions.ts";
 
 /** One element of `sessions` (docs/documents.md). */
 interface Session extends Correlation {
@@ -71,30 +26,34 @@ interface Session extends Correlation {
   [column: string]: unknown;
 }
 
-/** Reads the sessions that are not idle, with totals of all backends. */
+/** What the collector is made of. */
+export interface ActivityOptions {
+  sessions: Sessions;
+  log: Log;
+  clock: Pick<Clock, "monotonicMs">;
+  queryText: QueryText;
+}
+
+/** Reports the sessions that are not idle, with totals of all backends. */
 export class ActivityCollector implements Collector {
   readonly name = "pg_stat_activity";
-  readonly #database: Database;
+  readonly #sessions: Sessions;
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #queryText: QueryText;
   readonly #memory = new CorrelationMemory();
-  readonly #columns = new WeakMap<Server, ReadonlySet<string>>();
-  readonly #sessionsMax: number;
   #privilegeHinted = false;
 
-  constructor(options: { database: Database; log: Log; clock: Pick<Clock, "monotonicMs">; sessionsMax?: number }) {
-    this.#database = options.database;
+  constructor(options: ActivityOptions) {
+    this.#sessions = options.sessions;
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#sessionsMax = options.sessionsMax ?? limits.sessionsMax;
+    this.#queryText = options.queryText;
   }
 
-  async collect({ signal }: CollectContext): Promise<Collection> {
-    const server = await this.#database.server();
-    const columns = await this.#probeColumns(server, signal);
-    const rows = await this.#database.query({ text: activitySql(columns, this.#sessionsMax) }, signal);
-    const { totalBackends, byState } = readTotals(rows[0]);
-    const sessions = rows.filter((row) => row.position !== null).map(toSession);
+  async collect(context: CollectContext): Promise<Collection> {
+    const { server, rows, totalBackends, byState } = await this.#sessions.read(this.name, context);
+    const sessions = rows.map((row) => toSession(row, this.#queryText));
     this.#correlate(sessions);
     this.#hintAtPrivilege(server, byState.insufficient_privilege ?? 0);
     const data = {
@@ -105,15 +64,6 @@ export class ActivityCollector implements Collector {
       by_state: byState,
     };
     return { kind: "samples", data, rows: sessions.length };
-  }
-
-  async #probeColumns(server: Server, signal: AbortSignal): Promise<ReadonlySet<string>> {
-    const known = this.#columns.get(server);
-    if (known !== undefined) return known;
-    const rows = await this.#database.query({ text: columnsSql }, signal);
-    const columns = new Set(rows.map((row) => readText(row, "name") ?? ""));
-    this.#columns.set(server, columns);
-    return columns;
   }
 
   /** Fills in whose request each session is. A parallel worker is judged as its leader, where that is in sight. */
@@ -147,16 +97,7 @@ export class ActivityCollector implements Collector {
   }
 }
 
-function readTotals(row: Row | undefined): { totalBackends: number; byState: Record<string, number> } {
-  if (row === undefined) throw new TypeError("Cannot read totals because the server returned no row");
-  // On a server without any other backend the sum is null.
-  const totalBackends = readNumber(row, "total_backends") ?? 0;
-  const byState = row.by_state ?? {};
-  if (typeof byState !== "object") throw new TypeError('Cannot read column "by_state" because it must be an object');
-  return { totalBackends, byState: byState as Record<string, number> };
-}
-
-function toSession(row: Row): Session {
+function toSession(row: Row, mode: QueryText): Session {
   return {
     pid: readCount(row, "pid"),
     datname: readText(row, "datname"),
@@ -173,7 +114,7 @@ function toSession(row: Row): Session {
     backend_type: readText(row, "backend_type"),
     leader_pid: readNumber(row, "leader_pid"),
     query_id: readText(row, "query_id"),
-    query: truncate(readText(row, "query") ?? "", limits.sessionQueryCharsMax),
+    query: presentQuery(readText(row, "query"), { mode, charsMax: limits.sessionQueryCharsMax }),
     backend_xmin_age: readNumber(row, "backend_xmin_age"),
     query_ms: milliseconds(readNumber(row, "query_ms")),
     xact_ms: milliseconds(readNumber(row, "xact_ms")),

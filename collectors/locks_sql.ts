@@ -154,7 +154,7 @@ const namesSql = `places as materialized (
   ) as row_lock on row_lock.pid = waiting.pid and waiting.locktype = 'transactionid'
 ), names as materialized (
   select place.database, place.relation, coalesce(
-    pg_catalog.format('%I.%I', nspname, relname), datname || ':' || place.relation, place.relation::text) as name
+    pg_catalog.quote_ident(nspname) || '.' || pg_catalog.quote_ident(relname), datname || ':' || place.relation, place.relation::text) as name
   from (select distinct database, relation from places where relation is not null) as place
   left join pg_catalog.pg_database on pg_database.oid = place.database
   left join pg_catalog.pg_class on pg_class.oid = place.relation
@@ -162,22 +162,27 @@ const namesSql = `places as materialized (
   left join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
 )`;
 
+/** The modes of a lock by their numbers, from 1, and with which each conflicts (PostgreSQL's manual, "Table-Level Locks"). */
+const lockModes: readonly (readonly [name: string, conflictsWith: readonly number[]])[] = [
+  ["AccessShareLock", [8]],
+  ["RowShareLock", [7, 8]],
+  ["RowExclusiveLock", [5, 6, 7, 8]],
+  ["ShareUpdateExclusiveLock", [4, 5, 6, 7, 8]],
+  ["ShareLock", [3, 4, 6, 7, 8]],
+  ["ShareRowExclusiveLock", [3, 4, 5, 6, 7, 8]],
+  ["ExclusiveLock", [2, 3, 4, 5, 6, 7, 8]],
+  ["AccessExclusiveLock", [1, 2, 3, 4, 5, 6, 7, 8]],
+];
+
+function conflictsSql(): string {
+  const rows = lockModes.map(([name, numbers]) =>
+    `('${name}', '{${numbers.map((number) => lockModes[number - 1]![0]).join(",")}}'::text[])`
+  );
+  return `conflicts(mode, with_modes) as (values ${rows.join(", ")})`;
+}
+
 /** Of the prepared transactions that hold what is waited for in a mode that conflicts: which they are. */
-const preparedSql = `conflicts(mode, with_modes) as (
-  values ('AccessShareLock', '{AccessExclusiveLock}'::text[]),
-    ('RowShareLock', '{ExclusiveLock,AccessExclusiveLock}'),
-    ('RowExclusiveLock', '{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'),
-    ('ShareUpdateExclusiveLock',
-      '{ShareUpdateExclusiveLock,ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'),
-    ('ShareLock',
-      '{RowExclusiveLock,ShareUpdateExclusiveLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'),
-    ('ShareRowExclusiveLock', '{RowExclusiveLock,ShareUpdateExclusiveLock,ShareLock,ShareRowExclusiveLock,' ||
-      'ExclusiveLock,AccessExclusiveLock}'),
-    ('ExclusiveLock', '{RowShareLock,RowExclusiveLock,ShareUpdateExclusiveLock,ShareLock,ShareRowExclusiveLock,' ||
-      'ExclusiveLock,AccessExclusiveLock}'),
-    ('AccessExclusiveLock', '{AccessShareLock,RowShareLock,RowExclusiveLock,ShareUpdateExclusiveLock,ShareLock,' ||
-      'ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}')
-), prepared as materialized (
+const preparedSql = `${conflictsSql()}, prepared as materialized (
   select direct.object, direct.mode, pg_catalog.json_agg(pg_catalog.json_build_object(
       'transaction', prepared.transaction::text, 'gid', prepared.gid, 'user', prepared.owner,
       'xact_ms', extract(epoch from clock.now - prepared.prepared)::float8 * 1000)) as transactions

@@ -9,17 +9,22 @@ import type { Log } from "../log.ts";
 import { ActivityCollector } from "./activity.ts";
 import type { Collector } from "./collector.ts";
 import type { Database } from "./database.ts";
+import type { QueryText } from "./query_text.ts";
+import { Sessions } from "./sessions.ts";
 
 /** What collectors are made of. */
 export interface CollectorOptions {
   database: Database;
   log: Log;
   clock: Clock;
+  /** `collection.query_text`. */
+  queryText: QueryText;
 }
 
 /** Makes every collector once. */
 export function createCollectors(options: CollectorOptions): Collector[] {
+  const sessions = new Sessions(options);
   return [
-    new ActivityCollector(options),
+    new ActivityCollector({ ...options, sessions }),
   ];
 }

@@ -158,10 +158,11 @@ export class StatementsCollector implements Collector {
     signal: AbortSignal,
   ): Promise<Record<string, unknown>[]> {
     const ranked = interval.rank();
-    const candidates = this.#choose(ranked, extension);
+    const spare = extension.superuser ? limits.ownStatementsMax : 0;
+    const candidates = this.#choose(ranked, extension, this.#statementsMax + spare);
     await this.#texts.read(candidates.map(({ key }) => textKeyOf(key)), extension, signal);
     // Now some may be known as the agent's own; others take their places.
-    const chosen = this.#choose(ranked, extension);
+    const chosen = this.#choose(ranked, extension, this.#statementsMax);
     const read = (record: string) => readValues(record, extension.layout);
     const entries = chosen.map(({ key }) => ({ key, values: read(snapshot.records.get(key)!) }));
     await this.#nameOwners(known, entries.map(({ values }) => values), signal);
@@ -174,10 +175,10 @@ export class StatementsCollector implements Collector {
     }));
   }
 
-  #choose(ranked: readonly Ranked[], extension: Extension): Ranked[] {
+  #choose(ranked: readonly Ranked[], extension: Extension, statementsMax: number): Ranked[] {
     const chosen: Ranked[] = [];
     for (const entry of ranked) {
-      if (chosen.length === this.#statementsMax) break;
+      if (chosen.length === statementsMax) break;
       if (extension.superuser && this.#texts.isOwn(textKeyOf(entry.key))) continue;
       chosen.push(entry);
     }

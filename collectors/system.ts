@@ -25,6 +25,7 @@ import {
 } from "./system/pressure.ts";
 import { failureReason, isNotFound, read, type Reading, round, unavailable } from "./system/reading.ts";
 
+/** What the collector is made of. */
 export interface SystemCollectorOptions {
   /** Where `diskstats` and `net/dev` of the machine's /proc are mounted, or the whole of it. */
   procfsPath: string;

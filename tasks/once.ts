@@ -24,7 +24,7 @@ export async function run(context: CommandContext): Promise<number> {
   const { password, ...connection } = config.database;
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
   let sequence = 0;
-  const runs = createCollectors({ database, log, clock }).map((collector) =>
+  const runs = createCollectors({ database, log, clock, queryText: config.collection.queryText }).map((collector) =>
     new CollectorRun({
       collector,
       capture: (draft) => context.print(seal(draft, ++sequence).json + "\n"),

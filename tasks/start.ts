@@ -58,7 +58,7 @@ async function openAgent(config: Config, { log, version }: { log: Log; version: 
   });
   const { password, ...connection } = config.database;
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
-  const collectors = createCollectors({ database, log, clock });
+  const collectors = createCollectors({ database, log, clock, queryText: config.collection.queryText });
   const { intervalS } = config.collection;
   return new Agent({ outbox, delivery, database, collectors, schedule: scheduleOnCron, intervalS, clock, random, log });
 }

@@ -35,6 +35,7 @@ export interface FileSystems {
   unavailable: Record<string, string>;
 }
 
+/** Whom to ask, and for how long. */
 export interface FileSystemReaderOptions {
   machine: Pick<Machine, "fileSystem">;
   clock: Pick<Clock, "sleep">;

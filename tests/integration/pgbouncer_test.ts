@@ -2,6 +2,7 @@
 // limits hold in each question, and nothing of them stays for whoever comes next.
 import assert from "node:assert/strict";
 import { ActivityCollector } from "../../collectors/activity.ts";
+import { Sessions } from "../../collectors/sessions.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
 import { rejects } from "../contracts/database.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
@@ -61,7 +62,9 @@ async function check(server: EmbeddedPostgres, bouncer: Pgbouncer): Promise<void
   assert.deepEqual((await other.run(settingsQuery))[0], untouched);
   assert.deepEqual(log.events, ["connection_pool_verified", "pooler_detected"]);
 
-  const collector = new ActivityCollector({ database, log, clock: new FakeClock() });
+  const clock = new FakeClock();
+  const sessions = new Sessions({ database, clock });
+  const collector = new ActivityCollector({ sessions, log, clock, queryText: "full" });
   const collection = await collector.collect({ timestamp: new Date(0), signal: new AbortController().signal });
   assert.equal(collection.kind, "samples");
   assert.equal(collection.kind === "samples" && collection.rows, 0, "the agent has seen itself");

@@ -13,6 +13,7 @@ import { ActivityCollector } from "../../collectors/activity.ts";
 import type { CollectContext, Collection, Collector } from "../../collectors/collector.ts";
 import type { Database } from "../../collectors/database.ts";
 import { openPostgresDatabase } from "../../collectors/postgres_database.ts";
+import { Sessions } from "../../collectors/sessions.ts";
 import { type Config, loadConfig } from "../../config.ts";
 import { createLog, type Log } from "../../log.ts";
 import { Agent } from "../../tasks/agent.ts";
@@ -104,7 +105,7 @@ async function openAgent(config: Config, log: Log): Promise<Agent> {
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
   const options = { database, sleepMs: Number(values.sleep), large: values.large };
   const collectors = [
-    new ActivityCollector({ database, log, clock }),
+    new ActivityCollector({ sessions: new Sessions({ database, clock }), log, clock, queryText: "full" }),
     ...Array.from({ length: Number(values.collectors) }, (_, index) => new SessionCollector(index, options)),
   ];
   const { intervalS } = config.collection;

@@ -128,10 +128,11 @@ export function distinctStatement(number: number): string {
   return `select ${bits.join(", ")}`;
 }
 
-/** The only statement whose text contains `part`, or undefined. */
+/** The only statement, but for those that make a function, whose text contains `part`; or undefined. */
 export function find(data: StatementsData, part: string, where: Partial<Statement> = {}): Statement | undefined {
   const found = data.statements.filter((statement) =>
-    statement.query?.includes(part) && Object.entries(where).every(([name, value]) => statement[name] === value)
+    statement.query?.includes(part) && !/^create/i.test(statement.query) &&
+    Object.entries(where).every(([name, value]) => statement[name] === value)
   );
   assert.ok(found.length <= 1, `${found.length} statements contain ${part}`);
   return found[0];

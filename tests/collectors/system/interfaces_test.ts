@@ -7,10 +7,10 @@ const heading = `Inter-|   Receive                                              
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
 `;
 
+/** An interface of 2 packets received and 10 sent, unless it has never been used. */
 function line(name: string, received: number | bigint, sent: number | bigint = 0): string {
-  return `${
-    name.padStart(6)
-  }: ${received}       2    3    4    5     6          7         8 ${sent}      10    11    12   13\n`;
+  const [packetsReceived, packetsSent] = received === 0 && sent === 0 ? [0, 0] : [2, 10];
+  return `${name.padStart(6)}: ${received} ${packetsReceived} 3 4 5 6 7 8 ${sent} ${packetsSent} 11 12 13 14 15 16\n`;
 }
 
 function io(text: string): NetworkIo {

@@ -1,0 +1,2 @@
+import { testLocks } from "../contracts/locks.ts";
+testLocks(18);
