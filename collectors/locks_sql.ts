@@ -181,7 +181,10 @@ function conflictsSql(): string {
   return `conflicts(mode, with_modes) as (values ${rows.join(", ")})`;
 }
 
-/** Of the prepared transactions that hold what is waited for in a mode that conflicts: which they are. */
+/**
+ * Of the prepared transactions that hold what is waited for in a mode that conflicts: which they are. Each holds the lock
+ * of its own transaction id beside.
+ */
 const preparedSql = `${conflictsSql()}, prepared as materialized (
   select direct.object, direct.mode, pg_catalog.json_agg(pg_catalog.json_build_object(
       'transaction', prepared.transaction::text, 'gid', prepared.gid, 'user', prepared.owner,
@@ -191,7 +194,8 @@ const preparedSql = `${conflictsSql()}, prepared as materialized (
   join conflicts on conflicts.mode = direct.mode
   join held on held.pid is null and held.granted and held.mode = any(conflicts.with_modes)
     and ${sameObject("held", "waiting")}
-  join pg_catalog.pg_prepared_xacts as prepared on held.virtualtransaction = '-1/' || prepared.transaction::text
+  join held as own on own.pid is null and own.locktype = 'transactionid' and own.virtualtransaction = held.virtualtransaction
+  join pg_catalog.pg_prepared_xacts as prepared on prepared.transaction = own.transactionid
   where 0 = any(direct.pids)
   group by direct.object, direct.mode
 )`;

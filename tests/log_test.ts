@@ -1,3 +1,4 @@
+// The agent's own log lines: their form, their level, what they must not interpret.
 import assert from "node:assert/strict";
 import { createLog, errorMessage } from "../log.ts";
 

@@ -85,7 +85,7 @@ class KvOutbox implements Outbox {
       const json = new TextEncoder().encode(document.json);
       if (json.length > this.#documentBytesMax) return this.#refuse(document, json.length);
       const gzip = await compress(json);
-      const bytes = storedBytes({ gzipBytes: gzip.length });
+      const bytes = records.storedBytes({ gzipBytes: gzip.length });
       if (bytes > this.#maxBytes) return this.#refuse(document, bytes);
       const evicted = await this.#makeRoom(bytes);
       await this.#store(document, gzip);
@@ -167,7 +167,7 @@ class KvOutbox implements Outbox {
     }
     operation.set(records.documentKey(sequence), header);
     const { nextSequence, records: waiting, bytes } = this.#state.value;
-    const change = { nextSequence: nextSequence + 1, records: waiting + 1, bytes: bytes + storedBytes(header) };
+    const change = { nextSequence: nextSequence + 1, records: waiting + 1, bytes: bytes + records.storedBytes(header) };
     if (this.#wakeQueued) return await this.#state.commit(operation, change);
     // Noted before the commit: the wake-up may come before the commit has answered.
     this.#wakeQueued = true;
@@ -200,7 +200,7 @@ class KvOutbox implements Outbox {
         await this.#remove(batch, kind, { evicting: kind === "document" });
         if (kind === "rejected") continue;
         evicted.records += batch.length;
-        evicted.bytes += sum(batch.map(storedBytes));
+        evicted.bytes += sum(batch.map(records.storedBytes));
       }
     }
     return evicted;
@@ -212,12 +212,12 @@ class KvOutbox implements Outbox {
     let missing = bytes;
     let mutations = 0;
     for await (const { key, value } of this.#kv.list({ prefix: [kind] }, { batchSize: 100 })) {
-      const header = records.parseHeader(value) ?? unreadableHeader(Number(key[1]));
+      const header = records.parseHeader(value) ?? records.unreadableHeader(Number(key[1]));
       if (header.sequence === this.#leased) continue;
       mutations += header.chunks + 1;
       if (batch.length > 0 && mutations > limits.mutationsPerCommitMax) break;
       batch.push(header);
-      missing -= storedBytes(header);
+      missing -= records.storedBytes(header);
       if (missing <= 0) break;
     }
     return batch;
@@ -231,7 +231,7 @@ class KvOutbox implements Outbox {
       for (let index = 0; index < header.chunks; index++) operation.delete(records.chunkKey(header.sequence, index));
     }
     const state = this.#state.value;
-    const bytes = sum(batch.map(storedBytes));
+    const bytes = sum(batch.map(records.storedBytes));
     const change: Partial<OutboxState> = { bytes: Math.max(0, state.bytes - bytes) };
     if (kind === "document") change.records = state.records - batch.length;
     else Object.assign(change, lessRejected(state, batch.length, bytes));
@@ -244,7 +244,7 @@ class KvOutbox implements Outbox {
 
   /** Moves a document from those that wait to those that were rejected, and keeps these within their bounds. */
   async #setAside(sequence: number, value: unknown, reason: string): Promise<void> {
-    const header = { ...records.parseHeader(value) ?? unreadableHeader(sequence), reason };
+    const header = { ...records.parseHeader(value) ?? records.unreadableHeader(sequence), reason };
     const operation = this.#kv.atomic().delete(records.documentKey(sequence));
     operation.set(records.rejectedKey(sequence), header);
     const state = this.#state.value;
@@ -252,7 +252,7 @@ class KvOutbox implements Outbox {
       records: state.records - 1,
       rejectedRecords: state.rejectedRecords + 1,
       rejectedKept: state.rejectedKept + 1,
-      rejectedBytes: state.rejectedBytes + storedBytes(header),
+      rejectedBytes: state.rejectedBytes + records.storedBytes(header),
     });
     while (this.#rejectedExcess() > 0) {
       const batch = await this.#oldestHeaders("rejected", this.#rejectedExcess());
@@ -288,14 +288,6 @@ async function removeUnfinishedChunks(kv: Deno.Kv, nextSequence: number): Promis
 
 function lessRejected(state: OutboxState, count: number, bytes: number): Partial<OutboxState> {
   return { rejectedKept: state.rejectedKept - count, rejectedBytes: Math.max(0, state.rejectedBytes - bytes) };
-}
-
-function unreadableHeader(sequence: number): Header {
-  return { id: "", sequence, type: "unreadable", timestamp: "", chunks: 0, gzipBytes: 0 };
-}
-
-function storedBytes(header: { gzipBytes: number }): number {
-  return header.gzipBytes + limits.recordOverheadBytes;
 }
 
 function sum(figures: readonly number[]): number {

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { recordOverheadBytes } from "../limits.ts";
 import type { OutboxEntry } from "./outbox.ts";
 
 /** The format that this code reads and writes. A higher one is of a newer agent and is left alone. */
@@ -105,6 +106,16 @@ export function parseHeader(value: unknown): Header | null {
   if (typeof sequence !== "number" || typeof chunks !== "number" || typeof gzipBytes !== "number") return null;
   const header = { id, sequence, type, timestamp, chunks, gzipBytes };
   return typeof reason === "string" ? { ...header, reason } : header;
+}
+
+/** Stands for a header that cannot be read, so that its place can be cleared. */
+export function unreadableHeader(sequence: number): Header {
+  return { id: "", sequence, type: "unreadable", timestamp: "", chunks: 0, gzipBytes: 0 };
+}
+
+/** What a document counts towards the cap. */
+export function storedBytes(header: { gzipBytes: number }): number {
+  return header.gzipBytes + recordOverheadBytes;
 }
 
 /** Cuts bytes into pieces of at most `size`, without copying them. */

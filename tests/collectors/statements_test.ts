@@ -141,6 +141,7 @@ Deno.test("StatementsCollector reads an old version of the extension, says that 
 
 Deno.test("StatementsCollector notices new columns within five minutes", async () => {
   await server.query("drop extension pg_stat_statements; create extension pg_stat_statements version '1.10'");
+  await server.query("select pg_stat_statements_reset()");
   await using subject = openStatements(server);
   await call(server, workload);
   await subject.run();
@@ -166,6 +167,7 @@ Deno.test("StatementsCollector keeps the counters when texts cannot be read, and
       return failing.failure === null ? database.query(query, signal) : Promise.reject(failing.failure);
     },
   });
+  await server.query("select pg_stat_statements_reset()");
   await using subject = openStatements(server, { around });
   await call(server, workload);
   const minutes: number[] = [];

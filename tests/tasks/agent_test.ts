@@ -1,3 +1,4 @@
+// The agent's parts put together: start, cycle, failures, stop; with every seam in memory.
 import assert from "node:assert/strict";
 import type { Collector } from "../../collectors/collector.ts";
 import { Agent } from "../../tasks/agent.ts";

@@ -1,3 +1,4 @@
+// The wrapper around every run: deadlines, counts, log lines, pace; time is the test's.
 import assert from "node:assert/strict";
 import type { CollectContext, Collection, Collector } from "../../collectors/collector.ts";
 import { DatabaseError } from "../../collectors/database.ts";

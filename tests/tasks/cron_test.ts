@@ -1,3 +1,4 @@
+// Intervals in cron's words.
 import assert from "node:assert/strict";
 import { cronExpression } from "../../tasks/cron.ts";
 

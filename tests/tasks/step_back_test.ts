@@ -1,3 +1,4 @@
+// The pace of a collector whose runs are hard for the server.
 import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
 import { StepBack } from "../../tasks/step_back.ts";

@@ -1,3 +1,4 @@
+// When the circuit opens and closes, and how long to wait.
 import assert from "node:assert/strict";
 import { Breaker } from "../../transport/breaker.ts";
 import { delivered, rejected, retry } from "../fakes/scripted_delivery.ts";

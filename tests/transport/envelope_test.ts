@@ -1,3 +1,4 @@
+// What a document says around its data.
 import assert from "node:assert/strict";
 import { createSeal } from "../../transport/envelope.ts";
 

@@ -1,3 +1,4 @@
+// The drain: order, retry, the circuit, settling, stopping; with outbox, delivery and time in memory.
 import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
 import { Sender } from "../../transport/sender.ts";
