@@ -92,6 +92,8 @@ export const sendGraceMs = 5_000;
 export const hardRunMs = 1_000;
 /** A collector that has stepped back runs at least on every so many-th tick: never silent. */
 export const stepBackMax = 16;
+/** All schedules fire in the same second; the status waits this long for the others to begin. */
+export const statusDelayMs = 500;
 /** The status of a cycle waits for the cycle's collectors for at most this long. */
 export const statusWaitMs = 10_000;
 

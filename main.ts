@@ -4,8 +4,10 @@
  * @module
  */
 
+import process from "node:process";
 import manifest from "./deno.json" with { type: "json" };
 import * as limits from "./limits.ts";
+import type { ProcessUsage } from "./tasks/agent_status.ts";
 import { type Command, exitFailure } from "./tasks/command.ts";
 
 /** A command's module is loaded when it is called: the agent does not carry the demo along. */
@@ -37,6 +39,7 @@ async function main(): Promise<number> {
       printError,
       stop,
       onHangup: (handler) => Deno.addSignalListener("SIGHUP", handler),
+      usage,
       version: manifest.version,
     });
   } catch (error) {
@@ -60,6 +63,11 @@ function listenForStop(): AbortSignal {
   };
   for (const signal of signals) Deno.addSignalListener(signal, () => onSignal(signal));
   return stop.signal;
+}
+
+function usage(): ProcessUsage {
+  const { user, system } = process.cpuUsage();
+  return { rssBytes: Deno.memoryUsage().rss, cpuS: (user + system) / 1e6 };
 }
 
 async function print(text: string): Promise<void> {

@@ -11,6 +11,7 @@ import type { Collector } from "./collector.ts";
 import type { Database } from "./database.ts";
 import type { QueryText } from "./query_text.ts";
 import { Sessions } from "./sessions.ts";
+import { SystemCollector } from "./system.ts";
 
 /** What collectors are made of. */
 export interface CollectorOptions {
@@ -19,6 +20,10 @@ export interface CollectorOptions {
   clock: Clock;
   /** `collection.query_text`. */
   queryText: QueryText;
+  /** `system.procfs_path`. */
+  procfsPath: string;
+  /** Paths whose file systems are watched. */
+  filesystems: readonly string[];
 }
 
 /** Makes every collector once. */
@@ -26,5 +31,6 @@ export function createCollectors(options: CollectorOptions): Collector[] {
   const sessions = new Sessions(options);
   return [
     new ActivityCollector({ ...options, sessions }),
+    new SystemCollector(options),
   ];
 }

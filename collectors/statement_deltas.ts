@@ -8,7 +8,17 @@
  * @module
  */
 
-import { addRecord, isHidden, isoTime, type Layout, parseRecord, readHead, type Values } from "./statement_records.ts";
+import {
+  addRecord,
+  type Head,
+  isHidden,
+  isoTime,
+  type Layout,
+  parseRecord,
+  readHead,
+  readValues,
+  type Values,
+} from "./statement_records.ts";
 
 /** One read of all entries. */
 export interface Snapshot {
@@ -78,27 +88,32 @@ export class Interval {
     return this.#before === null ? null : Math.round(this.#now.takenMs - this.#before.takenMs) / 1_000;
   }
 
-  /** All entries, those with the most execution time first. */
-  rank(): Ranked[] {
-    const ranked: Ranked[] = [];
+  /** The first `count` entries, those with the most execution time first. */
+  rank(count: number): Ranked[] {
+    const best: Ranked[] = [];
+    let floorMs = 0;
     for (const [key, record] of this.#now.records) {
-      const { totalMs, statsSince } = readHead(record, this.#layout);
-      ranked.push({ key, totalMs, spentMs: this.#spentMs(key, record, { totalMs, statsSince }) });
+      const head = readHead(record, this.#layout);
+      const spentMs = this.#spentMs(key, record, head);
+      if (spentMs < floorMs) continue;
+      best.push({ key, spentMs, totalMs: head.totalMs });
+      if (best.length < count * 2) continue;
+      best.sort(byTime).length = count;
+      floorMs = best[count - 1]!.spentMs;
     }
-    return ranked.sort((one, other) => other.spentMs - one.spentMs || other.totalMs - one.totalMs);
+    return best.sort(byTime).slice(0, count);
   }
 
-  /** What an entry did since the previous read, by column; null when that cannot be known. */
-  delta(key: string, read: (record: string) => Values): Record<string, number | null> | null {
+  /** What an entry, whose columns are `now`, did since the previous read; null when that cannot be known. */
+  delta(key: string, now: Values): Record<string, number | null> | null {
     if (this.#before === null) return null;
-    const now = read(this.#now.records.get(key)!);
     const record = this.#before.records.get(key);
     if (record === undefined) return this.#seesMore ? null : this.#sinceItsStart(now);
-    const before = read(record);
+    const before = readValues(record, this.#layout);
     return this.#isNew(now, before, key) ? this.#sinceItsStart(now) : this.#difference(now, before);
   }
 
-  #spentMs(key: string, record: string, { totalMs, statsSince }: { totalMs: number; statsSince: string }): number {
+  #spentMs(key: string, record: string, { totalMs, statsSince }: Head): number {
     if (this.#before === null) return totalMs;
     const other = this.#before.records.get(key);
     if (other === undefined) return this.#seesMore ? 0 : totalMs;
@@ -139,6 +154,10 @@ export class Interval {
     }
     return delta;
   }
+}
+
+function byTime(one: Ranked, other: Ranked): number {
+  return other.spentMs - one.spentMs || other.totalMs - one.totalMs;
 }
 
 /**

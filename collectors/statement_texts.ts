@@ -66,6 +66,11 @@ export class StatementTexts {
     return text;
   }
 
+  /** How many are known to be statements of the agent. */
+  get ownCount(): number {
+    return this.#own.size;
+  }
+
   /** Whether this is known to be a statement of the agent. */
   isOwn(key: string): boolean {
     return this.#own.has(key);
@@ -73,7 +78,7 @@ export class StatementTexts {
 
   /** Reads the texts of those among `keys` that are not known, if it is time. Never throws for want of an answer. */
   async read(keys: readonly string[], extension: Extension, signal: AbortSignal): Promise<void> {
-    const wanted = [...new Set(keys)].filter((key) => !this.#texts.has(key));
+    const wanted = [...new Set(keys)].filter((key) => !this.#texts.has(key) && !this.#own.has(key));
     const startMs = this.#clock.monotonicMs();
     if (wanted.length === 0 || startMs < this.#pausedUntilMs) return;
     try {

@@ -14,7 +14,7 @@ import { errorMessage, type Log } from "../log.ts";
 import type { CollectContext, Collection, Collector } from "./collector.ts";
 import { type Database, DatabaseError, type Server } from "./database.ts";
 import { readText } from "./row.ts";
-import { Interval, type Ranked, readSnapshot, type Snapshot } from "./statement_deltas.ts";
+import { Interval, readSnapshot, type Snapshot } from "./statement_deltas.ts";
 import {
   type Extension,
   extensionSql,
@@ -157,32 +157,23 @@ export class StatementsCollector implements Collector {
     { known, extension, snapshot, interval }: Reading,
     signal: AbortSignal,
   ): Promise<Record<string, unknown>[]> {
-    const ranked = interval.rank();
-    const spare = extension.superuser ? limits.ownStatementsMax : 0;
-    const candidates = this.#choose(ranked, extension, this.#statementsMax + spare);
-    await this.#texts.read(candidates.map(({ key }) => textKeyOf(key)), extension, signal);
-    // Now some may be known as the agent's own; others take their places.
-    const chosen = this.#choose(ranked, extension, this.#statementsMax);
-    const read = (record: string) => readValues(record, extension.layout);
-    const entries = chosen.map(({ key }) => ({ key, values: read(snapshot.records.get(key)!) }));
+    const spare = extension.superuser ? limits.ownStatementsMax + this.#texts.ownCount : 0;
+    const ranked = interval.rank(this.#statementsMax + spare);
+    await this.#texts.read(ranked.map(({ key }) => textKeyOf(key)), extension, signal);
+    // Others take the places of the agent's own.
+    const chosen = ranked.filter(({ key }) => !this.#texts.isOwn(textKeyOf(key))).slice(0, this.#statementsMax);
+    const entries = chosen.map(({ key }) => ({
+      key,
+      values: readValues(snapshot.records.get(key)!, extension.layout),
+    }));
     await this.#nameOwners(known, entries.map(({ values }) => values), signal);
     return entries.map(({ key, values }) => ({
       ...values,
       datname: known.names.database(values.dbid),
       usename: known.names.role(values.userid),
       query: this.#texts.get(textKeyOf(key)),
-      delta: interval.delta(key, read),
+      delta: interval.delta(key, values),
     }));
-  }
-
-  #choose(ranked: readonly Ranked[], extension: Extension, statementsMax: number): Ranked[] {
-    const chosen: Ranked[] = [];
-    for (const entry of ranked) {
-      if (chosen.length === statementsMax) break;
-      if (extension.superuser && this.#texts.isOwn(textKeyOf(entry.key))) continue;
-      chosen.push(entry);
-    }
-    return chosen;
   }
 
   async #nameOwners({ names }: Known, values: readonly Values[], signal: AbortSignal): Promise<void> {

@@ -14,6 +14,7 @@ import type { Delivery } from "../transport/delivery.ts";
 import type { Draft } from "../transport/envelope.ts";
 import type { Outbox } from "../transport/outbox.ts";
 import { Sender } from "../transport/sender.ts";
+import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
 import { CollectorRun } from "./collector_run.ts";
 import type { Schedule } from "./cron.ts";
 
@@ -27,6 +28,7 @@ export interface AgentParts {
   intervalS: number;
   clock: Clock;
   random: () => number;
+  usage: () => ProcessUsage;
   log: Log;
 }
 
@@ -51,7 +53,10 @@ export class Agent {
     this.#sender = new Sender({ outbox, delivery, clock, log, breaker });
     const capture = (draft: Draft) => this.#capture(draft);
     const intervalMs = parts.intervalS * 1_000;
-    this.#runs = parts.collectors.map((collector) => new CollectorRun({ collector, capture, clock, log, intervalMs }));
+    const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs });
+    const runs = parts.collectors.map(runOf);
+    const status = new AgentStatusCollector({ ...parts, circuit: () => this.#sender.status(), runs });
+    this.#runs = [...runs, runOf(status)];
   }
 
   /** Schedules every collector, runs each once, and drains what an earlier process left. */

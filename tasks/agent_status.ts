@@ -19,15 +19,21 @@ export interface ProcessUsage {
   cpuS: number;
 }
 
+/** What is reported of a collector. */
+export interface ReportedRun {
+  readonly last: CollectorStatus | null;
+  readonly missedRuns: number;
+  /** Resolves when no run is under way. */
+  readonly settled: Promise<void>;
+}
+
 /** What is reported on. */
 export interface AgentStatusSources {
   outbox: Outbox;
   database: Database;
   circuit: () => CircuitStatus;
   /** The other collectors' runs. */
-  runs: () => readonly { readonly last: CollectorStatus | null; readonly missedRuns: number }[];
-  /** Resolves when the other collectors' runs of this cycle have ended. */
-  settled: () => Promise<unknown>;
+  runs: readonly ReportedRun[];
   usage: () => ProcessUsage;
   clock: Clock;
 }
@@ -45,8 +51,8 @@ export class AgentStatusCollector implements Collector {
   }
 
   async collect({ signal }: CollectContext): Promise<Collection> {
-    const { clock, settled, usage, circuit } = this.#sources;
-    await waitAtMost(settled(), { clock, signal });
+    const { clock, usage, circuit } = this.#sources;
+    await this.#waitForOthers(signal);
     const { state, consecutiveFailures } = circuit();
     const { rssBytes, cpuS } = usage();
     const data = {
@@ -62,6 +68,15 @@ export class AgentStatusCollector implements Collector {
     return { kind: "samples", data, rows: 1 };
   }
 
+  async #waitForOthers(signal: AbortSignal): Promise<void> {
+    const { clock, runs } = this.#sources;
+    await clock.sleep(limits.statusDelayMs, signal);
+    const done = new AbortController();
+    const patience = clock.sleep(limits.statusWaitMs, AbortSignal.any([done.signal, signal]));
+    await Promise.race([Promise.all(runs.map((run) => run.settled)), patience]);
+    done.abort();
+  }
+
   async #buffer(): Promise<Record<string, unknown>> {
     const { records, bytes, maxBytes } = this.#sources.outbox.status();
     return { records, bytes, max_bytes: maxBytes, oldest_at: await this.#sources.outbox.oldestAt() };
@@ -75,12 +90,12 @@ export class AgentStatusCollector implements Collector {
       rejected_records: rejectedRecords,
       quarantined_files: 0,
       log_bytes_skipped: 0,
-      missed_runs: this.#sources.runs().reduce((total, { missedRuns }) => total + missedRuns, 0),
+      missed_runs: this.#sources.runs.reduce((total, { missedRuns }) => total + missedRuns, 0),
     };
   }
 
   #collectors(): Record<string, unknown>[] {
-    return this.#sources.runs().flatMap(({ last }) => {
+    return this.#sources.runs.flatMap(({ last }) => {
       if (last === null) return [];
       const { name, ok, durationMs, rows, skipped, error, every } = last;
       return [{ name, ok, duration_ms: durationMs, rows, skipped, error, every }];
@@ -94,13 +109,4 @@ export class AgentStatusCollector implements Collector {
     this.#databaseMs = timeMs;
     return { reachable, server_version: serverVersion, connections, time_ms: Math.round(sinceLastMs * 1_000) / 1_000 };
   }
-}
-
-async function waitAtMost(
-  promise: Promise<unknown>,
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<void> {
-  const done = new AbortController();
-  await Promise.race([promise, clock.sleep(limits.statusWaitMs, AbortSignal.any([done.signal, signal]))]);
-  done.abort();
 }

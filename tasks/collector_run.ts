@@ -77,6 +77,11 @@ export class CollectorRun {
     return this.#last;
   }
 
+  /** Resolves when no run is under way. */
+  get settled(): Promise<void> {
+    return this.#running?.promise ?? Promise.resolve();
+  }
+
   /** One run, due now. */
   async tick(): Promise<void> {
     this.#countMissedTicks();

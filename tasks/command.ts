@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { ProcessUsage } from "./agent_status.ts";
+
 /** The powers that `main.ts` alone owns. */
 export interface CommandContext {
   /** What stands behind the command's name. */
@@ -17,6 +19,8 @@ export interface CommandContext {
   stop: AbortSignal;
   /** Has the handler called at each SIGHUP; before, it ends the process. */
   onHangup: (handler: () => void) => void;
+  /** What the process uses of memory and processor. */
+  usage: () => ProcessUsage;
   /** The agent's version. */
   version: string;
 }

@@ -6,10 +6,10 @@
 
 import { systemClock } from "../clock.ts";
 import { openPostgresDatabase } from "../collectors/postgres_database.ts";
-import { createCollectors } from "../collectors/registry.ts";
 import { createLog } from "../log.ts";
 import { createSeal } from "../transport/envelope.ts";
 import { CollectorRun } from "./collector_run.ts";
+import { collectorsOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
 
@@ -24,7 +24,7 @@ export async function run(context: CommandContext): Promise<number> {
   const { password, ...connection } = config.database;
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
   let sequence = 0;
-  const runs = createCollectors({ database, log, clock, queryText: config.collection.queryText }).map((collector) =>
+  const runs = collectorsOf(config, { database, log, clock, command: "once" }).map((collector) =>
     new CollectorRun({
       collector,
       capture: (draft) => context.print(seal(draft, ++sequence).json + "\n"),

@@ -107,7 +107,7 @@ function socketPath(config: Config): string {
  * The folder that holds the logs: rotation makes new names in it. Of a file that is its own folder, of a glob the
  * deepest one without a wildcard.
  */
-function logFolder(path: string, isDirectory?: boolean): string {
+export function logFolder(path: string, isDirectory?: boolean): string {
   const wildcard = path.search(/[*?[{]/);
   if (wildcard >= 0) return path.slice(0, path.lastIndexOf("/", wildcard));
   const isFile = isDirectory === undefined ? /\.(log|csv|json|txt)$/.test(path) : !isDirectory;

@@ -6,13 +6,14 @@
 
 import { random, systemClock } from "../clock.ts";
 import { openPostgresDatabase } from "../collectors/postgres_database.ts";
-import { createCollectors } from "../collectors/registry.ts";
 import type { Config } from "../config.ts";
 import { createLog, errorMessage, type Log } from "../log.ts";
 import { createSeal } from "../transport/envelope.ts";
 import { createHttpDelivery } from "../transport/http_delivery.ts";
 import { openKvOutbox } from "../transport/kv_outbox.ts";
 import { Agent } from "./agent.ts";
+import type { ProcessUsage } from "./agent_status.ts";
+import { collectorsOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
 import { scheduleOnCron } from "./cron.ts";
@@ -26,7 +27,7 @@ export async function run(context: CommandContext): Promise<number> {
   log.info("agent_starting", { version, pid: Deno.pid, config: config.source, project: config.listener.projectId });
   let agent: Agent;
   try {
-    agent = await openAgent(config, { log, version });
+    agent = await openAgent(config, { log, version, usage: context.usage });
   } catch (error) {
     log.error("agent_start_failed", { error: errorMessage(error) });
     return exitFailure;
@@ -42,7 +43,10 @@ export async function run(context: CommandContext): Promise<number> {
   return exitClean;
 }
 
-async function openAgent(config: Config, { log, version }: { log: Log; version: string }): Promise<Agent> {
+async function openAgent(
+  config: Config,
+  { log, version, usage }: { log: Log; version: string; usage: () => ProcessUsage },
+): Promise<Agent> {
   const clock = systemClock;
   const origin = { project: config.listener.projectId, host: Deno.hostname(), version };
   const caCertificates = config.listener.caFile === "" ? [] : [await Deno.readTextFile(config.listener.caFile)];
@@ -58,7 +62,8 @@ async function openAgent(config: Config, { log, version }: { log: Log; version: 
   });
   const { password, ...connection } = config.database;
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
-  const collectors = createCollectors({ database, log, clock, queryText: config.collection.queryText });
+  const collectors = collectorsOf(config, { database, log, clock, command: "start" });
   const { intervalS } = config.collection;
-  return new Agent({ outbox, delivery, database, collectors, schedule: scheduleOnCron, intervalS, clock, random, log });
+  const schedule = scheduleOnCron;
+  return new Agent({ outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log });
 }

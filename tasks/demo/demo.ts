@@ -18,7 +18,13 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded_postgre
 import { seedSite, startWorkload } from "./workload.ts";
 
 /** The documents of one full set: what `--once` waits for. */
-export const documentTypes = ["pg_stat_activity"] as const;
+export const documentTypes = [
+  "pg_stat_activity",
+  "pg_stat_statements",
+  "pg_locks",
+  "system_metrics",
+  "agent_status",
+] as const;
 
 /** `--once` gives up after this long: two cycles of a minute, and a slow machine's start. */
 const onceMs = 180_000;

@@ -24,7 +24,7 @@ export class ScriptedDelivery implements Delivery {
   /** Sequence numbers of all attempts. */
   readonly attempts: number[] = [];
   /** The documents that were taken, parsed. */
-  readonly taken: { id: string; sequence: number }[] = [];
+  readonly taken: { id: string; sequence: number; type: string; data: Record<string, unknown> }[] = [];
   /** Requests under way at once, at the most. */
   concurrencyPeak = 0;
   closed = false;

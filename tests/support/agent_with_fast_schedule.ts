@@ -109,7 +109,8 @@ async function openAgent(config: Config, log: Log): Promise<Agent> {
     ...Array.from({ length: Number(values.collectors) }, (_, index) => new SessionCollector(index, options)),
   ];
   const { intervalS } = config.collection;
-  return new Agent({ outbox, delivery, database, collectors, schedule, intervalS, clock, random, log });
+  const usage = () => ({ rssBytes: 0, cpuS: 0 });
+  return new Agent({ outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log });
 }
 
 /** As cron does: a tick that finds the last one still running is left out. */

@@ -30,6 +30,8 @@ function failing(name: string): Collector {
   return { name, collect: () => Promise.reject(new Error("broken")) };
 }
 
+const usage = () => ({ rssBytes: 50_000_000, cpuS: 1.5 });
+
 class Bench {
   readonly clock = new FakeClock();
   readonly log = new MemoryLog();
@@ -49,37 +51,53 @@ class Bench {
   get agent(): Agent {
     const { clock, log, delivery, database, outbox, cron: { schedule } } = this;
     const parts = { clock, log, delivery, database, outbox, schedule };
-    this.#agent ??= new Agent({ ...parts, collectors: this.#collectors, intervalS: 60, random: () => 0 });
+    this.#agent ??= new Agent({ ...parts, collectors: this.#collectors, intervalS: 60, random: () => 0, usage });
     return this.#agent;
+  }
+
+  /** Moves the clock until the promise is there. */
+  async whileTimePasses<T>(promise: Promise<T>): Promise<T> {
+    let ended = false;
+    const end = () => void (ended = true);
+    promise.then(end, end);
+    await waitFor("the end", async () => {
+      await this.clock.advance(1_000);
+      return ended;
+    });
+    return await promise;
+  }
+
+  /** The documents that were delivered, without the agent's own status. */
+  get taken(): { sequence: number; type: string }[] {
+    return this.delivery.taken.filter(({ type }) => type !== "agent_status");
   }
 }
 
 Deno.test("Agent runs every collector right at the start and then at every tick", async () => {
   const bench = new Bench([counting("a"), counting("b")]);
   bench.agent.start();
-  await waitFor("two documents", () => bench.delivery.taken.length === 2);
-  await Promise.all(bench.cron.ticks.map((tick) => tick()));
-  await waitFor("four documents", () => bench.delivery.taken.length === 4);
-  assert.deepEqual(bench.delivery.taken.map(({ sequence }) => sequence), [1, 2, 3, 4]);
-  await bench.agent.stop();
+  await waitFor("two documents", () => bench.taken.length === 2);
+  await bench.whileTimePasses(Promise.all(bench.cron.ticks.map((tick) => tick())));
+  await waitFor("four documents", () => bench.taken.length === 4);
+  await bench.whileTimePasses(bench.agent.stop());
 });
 
 Deno.test("Agent goes on with the others when one collector throws", async () => {
   const bench = new Bench([failing("broken"), counting("sound")]);
   bench.agent.start();
-  await waitFor("the document", () => bench.delivery.taken.length === 1);
+  await waitFor("the document", () => bench.taken.length === 1);
   assert.equal(bench.log.of("collection_failed").length, 1);
-  await bench.agent.stop();
+  await bench.whileTimePasses(bench.agent.stop());
 });
 
 Deno.test("Agent delivers what an earlier process left behind before anything else", async () => {
   const bench = new Bench([counting("a")]);
   await bench.outbox.put(draftOf("left behind"));
   bench.agent.start();
-  await waitFor("both documents", () => bench.delivery.taken.length === 2);
+  await waitFor("both documents", () => bench.taken.length === 2);
   assert.deepEqual(bench.delivery.attempts, [1, 2]);
   await waitFor("the word of it", () => bench.log.of("buffer_flush_complete").length === 1);
-  await bench.agent.stop();
+  await bench.whileTimePasses(bench.agent.stop());
 });
 
 Deno.test("Agent says what had to go when the buffer is full", async () => {
@@ -93,7 +111,7 @@ Deno.test("Agent says what had to go when the buffer is full", async () => {
   });
   assert.equal(eviction?.fields.evicted_count, 1);
   release();
-  await bench.agent.stop();
+  await bench.whileTimePasses(bench.agent.stop());
 });
 
 Deno.test("Agent goes on when a document cannot be stored, and says so", async () => {
@@ -102,8 +120,8 @@ Deno.test("Agent goes on when a document cannot be stored, and says so", async (
   bench.agent.start();
   await waitFor("the failure", () => bench.log.of("document_not_stored").length === 1);
   await bench.cron.ticks[0]?.();
-  await waitFor("the document", () => bench.delivery.taken.length === 1);
-  await bench.agent.stop();
+  await waitFor("the document", () => bench.taken.length === 1);
+  await bench.whileTimePasses(bench.agent.stop());
 });
 
 Deno.test("Agent.stop keeps what was collected and closes everything", async () => {
@@ -111,11 +129,34 @@ Deno.test("Agent.stop keeps what was collected and closes everything", async () 
   bench.delivery.hold();
   bench.agent.start();
   await waitFor("the attempt", () => bench.delivery.attempts.length === 1);
-  const stopped = bench.agent.stop();
-  await waitFor("the end", async () => {
-    await bench.clock.advance(1_000);
-    return bench.delivery.closed;
-  });
-  await stopped;
-  assert.equal(bench.outbox.status().records, 1);
+  await bench.whileTimePasses(bench.agent.stop());
+  assert(bench.delivery.closed);
+  assert.equal(bench.outbox.status().records, 2, "the document and the status that told of it");
+});
+
+Deno.test("Agent tells of itself once a cycle, when the cycle's collectors have ended", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const slow: Collector = {
+    name: "slow",
+    collect: async () => {
+      await promise;
+      return { kind: "samples", data: {}, rows: 7 };
+    },
+  };
+  const bench = new Bench([slow, failing("broken")]);
+  bench.agent.start();
+  await bench.clock.advance(3_000);
+  assert.equal(bench.delivery.taken.length, 0, "it waits for the slow one");
+  resolve();
+  const status = await waitFor("the status", () => bench.delivery.taken.find(({ type }) => type === "agent_status"));
+  const { collectors, buffer, circuit, loss, process } = status.data as Record<string, Record<string, unknown>>;
+  assert.deepEqual(collectors, [
+    { name: "slow", ok: true, duration_ms: 3_000, rows: 7, skipped: null, error: null, every: 2 },
+    { name: "broken", ok: false, duration_ms: 0, rows: 0, skipped: null, error: "broken", every: 1 },
+  ]);
+  assert.equal(buffer?.max_bytes, 10_000_000);
+  assert.deepEqual(circuit, { state: "closed", consecutive_failures: 0 });
+  assert.equal(loss?.missed_runs, 0);
+  assert.deepEqual(process, { rss_bytes: 50_000_000, cpu_s: 1.5 });
+  await bench.whileTimePasses(bench.agent.stop());
 });

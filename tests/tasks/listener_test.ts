@@ -169,7 +169,13 @@ Deno.test("startListener says which address it cannot have", async () => {
 
 /** What main.ts hands to a command, as far as the listener uses it. */
 function contextOf(given: Pick<CommandContext, "args" | "print" | "printError" | "stop">): CommandContext {
-  return { environment: () => undefined, onHangup: () => {}, version: "0.0.0", ...given };
+  return {
+    environment: () => undefined,
+    onHangup: () => {},
+    usage: () => ({ rssBytes: 0, cpuS: 0 }),
+    version: "0.0.0",
+    ...given,
+  };
 }
 
 /** Runs the command until it has printed what `post` made it print. */
