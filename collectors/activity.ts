@@ -12,7 +12,7 @@ import { correlationId, CorrelationMemory } from "./correlation.ts";
 import type { Correlation } from "./correlation.ts";
 import type { Row, Server } from "./database.ts";
 import { presentQuery, type QueryText } from "./query_text.ts";
-import { readCount, readNumber, readText, readTime } from "./row.ts";
+import { readCount, readMs, readNumber, readText, readTime } from "./row.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** One element of `sessions` (docs/documents.md). */
@@ -116,16 +116,11 @@ function toSession(row: Row, mode: QueryText): Session {
     query_id: readText(row, "query_id"),
     query: presentQuery(readText(row, "query"), { mode, charsMax: limits.sessionQueryCharsMax }),
     backend_xmin_age: readNumber(row, "backend_xmin_age"),
-    query_ms: milliseconds(readNumber(row, "query_ms")),
-    xact_ms: milliseconds(readNumber(row, "xact_ms")),
+    query_ms: readMs(row, "query_ms"),
+    xact_ms: readMs(row, "xact_ms"),
     correlation_id: null,
     correlation_state: null,
   };
-}
-
-/** Not below zero: a statement that begins while the view is read starts after our clock. Three decimals. */
-function milliseconds(value: number | null): number | null {
-  return value === null ? null : Math.max(0, Math.round(value * 1_000) / 1_000);
 }
 
 /** What workers share with their leader: before 13 no `leader_pid` tells. */

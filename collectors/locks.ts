@@ -14,8 +14,8 @@ import type { CollectContext, Collection, Collector } from "./collector.ts";
 import { correlationId } from "./correlation.ts";
 import type { Database, Row, Server } from "./database.ts";
 import { locksSql, type LockViews, lockViewsSql, readLockViews } from "./locks_sql.ts";
-import { readBoolean, readCount, readNumber, readText } from "./row.ts";
-import { truncate } from "./text.ts";
+import { presentQuery, type QueryText } from "./query_text.ts";
+import { readBoolean, readCount, readMs, readNumber, readText } from "./row.ts";
 
 /** Tells which backends wait for a lock, from what was read of pg_stat_activity in this cycle anyway. */
 export interface LockWaiters {
@@ -49,6 +49,7 @@ interface Findings {
   /** Waiters that were not asked about. */
   unasked: number;
   truncated: boolean;
+  queryText: QueryText;
 }
 
 /** Reads who waits for whom. */
@@ -57,19 +58,21 @@ export class LocksCollector implements Collector {
   readonly #database: Database;
   readonly #waiters: LockWaiters;
   readonly #log: Log;
+  readonly #queryText: QueryText;
   readonly #views = new WeakMap<Server, LockViews>();
   #truncated = false;
 
-  constructor(options: { database: Database; waiters: LockWaiters; log: Log }) {
+  constructor(options: { database: Database; waiters: LockWaiters; log: Log; queryText: QueryText }) {
     this.#database = options.database;
     this.#waiters = options.waiters;
     this.#log = options.log;
+    this.#queryText = options.queryText;
   }
 
   async collect(context: CollectContext): Promise<Collection> {
     const waiting = await this.#waiters.lockWaiters(context);
     const rows = waiting.length === 0 ? [] : await this.#ask(waiting, context.signal);
-    const data = toData(readFindings(rows));
+    const data = toData(readFindings(rows, this.#queryText));
     this.#sayTruncated(data);
     return { kind: "samples", data: { ...data }, rows: data.count };
   }
@@ -91,7 +94,7 @@ export class LocksCollector implements Collector {
   }
 }
 
-function readFindings(rows: readonly Row[]): Findings {
+function readFindings(rows: readonly Row[], queryText: QueryText): Findings {
   const [first] = rows;
   const total = first === undefined ? 0 : readCount(first, "waiting");
   const waiters = rows.filter((row) => row.locktype !== null);
@@ -101,9 +104,10 @@ function readFindings(rows: readonly Row[]): Findings {
     blockers: new Map(),
     unasked: Math.max(0, total - waiters.length),
     truncated: total > waiters.length,
+    queryText,
   };
   for (const row of rows) addParty(row, found);
-  // A waiter that has ended since it was seen waiting waits no more.
+  // A waiter that has ended, or got its lock, since the lock table was read waits no more.
   for (const row of waiters.filter((row) => readBoolean(row, "is_there"))) addWaiter(row, found);
   return found;
 }
@@ -113,7 +117,7 @@ function idOf(row: Row): number {
   return readNumber(row, "leader_pid") ?? readCount(row, "pid");
 }
 
-function addParty(row: Row, { parties }: Findings): void {
+function addParty(row: Row, { parties, queryText }: Findings): void {
   const id = idOf(row);
   if (parties.has(id) && readCount(row, "pid") !== id) return;
   parties.set(id, {
@@ -121,14 +125,15 @@ function addParty(row: Row, { parties }: Findings): void {
     user: readText(row, "user"),
     app: readText(row, "application_name"),
     state: readText(row, "state"),
-    statement: toStatement(readText(row, "query")),
-    xactMs: milliseconds(readNumber(row, "xact_ms")),
+    statement: toStatement(readText(row, "query"), queryText),
+    xactMs: readMs(row, "xact_ms"),
   });
 }
 
 function addWaiter(row: Row, found: Findings): void {
   const id = idOf(row);
   const blockers = readBlockers(row, found);
+  if (blockers.length === 0) return;
   found.blockers.set(id, [...(found.blockers.get(id) ?? []), ...blockers]);
   found.truncated ||= readBoolean(row, "is_cut");
   // Of a group that waits in several processes the leader's own wait is told, else the first.
@@ -137,15 +142,15 @@ function addWaiter(row: Row, found: Findings): void {
     locktype: readText(row, "locktype"),
     mode: readText(row, "mode"),
     relation: readText(row, "relation"),
-    waitMs: milliseconds(readNumber(row, "wait_ms")),
+    waitMs: readMs(row, "wait_ms"),
   });
 }
 
 /** Those whom a waiter waits for. pg_blocking_pids says 0 for a prepared transaction; which one is told beside. */
-function readBlockers(row: Row, { parties }: Findings): number[] {
+function readBlockers(row: Row, { parties, queryText }: Findings): number[] {
   const pids = readList(row, "blocking_pids").map(Number);
   if (!pids.includes(0)) return pids;
-  const prepared = readList(row, "prepared").map((value) => toPrepared(value as Row));
+  const prepared = readList(row, "prepared").map((value) => toPrepared(value as Row, queryText));
   if (prepared.length === 0) prepared.push({ id: 0, party: { ...nobody } });
   for (const { id, party } of prepared) parties.set(id, party);
   return [...pids.filter((pid) => pid !== 0), ...prepared.map(({ id }) => id)];
@@ -154,15 +159,15 @@ function readBlockers(row: Row, { parties }: Findings): number[] {
 const nobody: Party = { pid: 0, user: null, app: null, state: "prepared", statement: null, xactMs: null };
 
 /** Its transaction id, negative, is its id here: no process has such a one. */
-function toPrepared(row: Row): { id: number; party: Party } {
+function toPrepared(row: Row, queryText: QueryText): { id: number; party: Party } {
   const gid = (readText(row, "gid") ?? "").replaceAll("'", "''");
   return {
     id: -Number(readText(row, "transaction")),
     party: {
       ...nobody,
       user: readText(row, "user"),
-      statement: toStatement(`PREPARE TRANSACTION '${gid}'`),
-      xactMs: milliseconds(readNumber(row, "xact_ms")),
+      statement: toStatement(`PREPARE TRANSACTION '${gid}'`, queryText),
+      xactMs: readMs(row, "xact_ms"),
     },
   };
 }
@@ -174,13 +179,8 @@ function readList(row: Row, column: string): unknown[] {
   throw new TypeError(`Cannot read column "${column}" because it must be an array: it is of type ${typeof value}`);
 }
 
-function toStatement(text: string | null): string | null {
-  return text === null ? null : truncate(text, limits.lockStatementCharsMax);
-}
-
-/** Not below zero: what begins while the statement runs begins after our clock. Three decimals. */
-function milliseconds(value: number | null): number | null {
-  return value === null ? null : Math.max(0, Math.round(value * 1_000) / 1_000);
+function toStatement(text: string | null, mode: QueryText): string | null {
+  return presentQuery(text, { mode, charsMax: limits.lockStatementCharsMax });
 }
 
 function toData(found: Findings) {

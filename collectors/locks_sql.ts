@@ -50,8 +50,8 @@ function sameObject(one: string, other: string): string {
  * One row a backend that waits or is waited for; `$1`: process ids of waiters in the order in which to ask about them
  * where the server does not know since when they wait. By its parts:
  *
- * - held: the lock table, read once. Whoever waits is taken from here, so that one who began to wait after the activity
- *   was read is not mistaken for a root.
+ * - held: the lock table, read once, without predicate locks, for which nobody waits. Whoever waits is taken from here,
+ *   so that one who began to wait after the activity was read is not mistaken for a root.
  * - upgrading: those who wait for more of what they hold already; they block as holders, not only by their turn.
  * - waiting: with what pg_blocking_pids says of each, for a bounded number, longest waiting first. It names the holders
  *   and everybody ahead in the queue: 44,851 pairs for 300 waiters on one row.
@@ -64,17 +64,45 @@ function sameObject(one: string, other: string): string {
  * Names of relations come from the catalog's rows: nothing here opens or locks a relation of the user. Many backends are
  * looked up by one sweep, few by one call each: 20 µs a call, 2 µs a backend of a sweep.
  */
-export function locksSql({ hasWaitstart, hasLeaderPid }: LockViews, { waiters }: { waiters: number }): string {
+export function locksSql(views: LockViews, { waiters }: { waiters: number }): string {
   const activity = waiters > limits.activityLookupsMax
     ? "pg_catalog.pg_stat_get_activity(null) as activity on activity.pid = backends.pid"
     : "lateral pg_catalog.pg_stat_get_activity(backends.pid) as activity on true";
   return `/* bitville-monitor: pg_locks */
-with clock as materialized (
+${edgesSql(views)}), ${namesSql}, ${preparedSql}
+select backends.pid, activity.pid is not null as is_there,
+  ${views.hasLeaderPid ? "activity.leader_pid" : "null::integer as leader_pid"},
+  case when activity.usesysid <> 0 then pg_catalog.pg_get_userbyid(activity.usesysid) end::text as user,
+  activity.application_name, activity.state,
+  case when activity.state is not null or activity.query <> '<insufficient privilege>'
+    then left(nullif(activity.query, ''), ${limits.lockStatementCharsMax + 1}) end as query,
+  extract(epoch from clock.now - activity.xact_start)::float8 * 1000 as xact_ms,
+  (select count(*)::integer from ordered) as waiting,
+  waiting.locktype, waiting.mode, names.name as relation,
+  extract(epoch from clock.now - waiting.waitstart)::float8 * 1000 as wait_ms,
+  edges.pids[1:edges.pids_max] as blocking_pids,
+  coalesce(pg_catalog.cardinality(edges.pids) > edges.pids_max, false) as is_cut,
+  case when 0 = any(edges.pids) then prepared.transactions end as prepared
+from clock cross join backends
+left join ${activity}
+left join edges on edges.pid = backends.pid
+left join waiting on waiting.pid = edges.pid
+left join prepared on prepared.object = waiting.object and prepared.mode = waiting.mode
+left join places on places.pid = waiting.pid
+left join names on names.database = places.database and names.relation = places.relation
+where backends.pid <> 0
+order by waiting.position`;
+}
+
+/** Who waits, and for whom. */
+function edgesSql({ hasWaitstart }: LockViews): string {
+  return `with clock as materialized (
   select pg_catalog.clock_timestamp() as now
 ), held as materialized (
   select pid, virtualtransaction, mode, granted, ${hasWaitstart ? "waitstart" : "null::timestamptz as waitstart"},
     locktype, ${objectColumns.join(", ")}
   from pg_catalog.pg_locks
+  where mode <> 'SIReadLock'
 ), upgrading as materialized (
   select distinct wanted.pid
   from held as wanted join held on held.pid = wanted.pid and held.granted and ${sameObject("held", "wanted")}
@@ -115,30 +143,7 @@ with clock as materialized (
 ), backends as materialized (
   select pid from edges
   union
-  select pg_catalog.unnest(pids[1:pids_max]) from edges
-), ${namesSql}, ${preparedSql}
-select backends.pid, activity.pid is not null as is_there,
-  ${hasLeaderPid ? "activity.leader_pid" : "null::integer as leader_pid"},
-  case when activity.usesysid <> 0 then pg_catalog.pg_get_userbyid(activity.usesysid) end::text as user,
-  activity.application_name, activity.state,
-  case when activity.state is not null or activity.query <> '<insufficient privilege>'
-    then left(nullif(activity.query, ''), ${limits.lockStatementCharsMax + 1}) end as query,
-  extract(epoch from clock.now - activity.xact_start)::float8 * 1000 as xact_ms,
-  (select count(*)::integer from ordered) as waiting,
-  waiting.locktype, waiting.mode, names.name as relation,
-  extract(epoch from clock.now - waiting.waitstart)::float8 * 1000 as wait_ms,
-  edges.pids[1:edges.pids_max] as blocking_pids,
-  coalesce(pg_catalog.cardinality(edges.pids) > edges.pids_max, false) as is_cut,
-  case when 0 = any(edges.pids) then prepared.transactions end as prepared
-from clock cross join backends
-left join ${activity}
-left join edges on edges.pid = backends.pid
-left join waiting on waiting.pid = edges.pid
-left join prepared on prepared.object = waiting.object and prepared.mode = waiting.mode
-left join places on places.pid = waiting.pid
-left join names on names.database = places.database and names.relation = places.relation
-where backends.pid <> 0
-order by waiting.position`;
+  select pg_catalog.unnest(pids[1:pids_max]) from edges`;
 }
 
 /**

@@ -9,8 +9,10 @@ import type { Log } from "../log.ts";
 import { ActivityCollector } from "./activity.ts";
 import type { Collector } from "./collector.ts";
 import type { Database } from "./database.ts";
+import { LocksCollector } from "./locks.ts";
 import type { QueryText } from "./query_text.ts";
 import { Sessions } from "./sessions.ts";
+import { StatementsCollector } from "./statements.ts";
 import { SystemCollector } from "./system.ts";
 
 /** What collectors are made of. */
@@ -31,6 +33,8 @@ export function createCollectors(options: CollectorOptions): Collector[] {
   const sessions = new Sessions(options);
   return [
     new ActivityCollector({ ...options, sessions }),
+    new StatementsCollector(options),
+    new LocksCollector({ ...options, waiters: sessions }),
     new SystemCollector(options),
   ];
 }

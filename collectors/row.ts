@@ -21,6 +21,15 @@ export function readNumber(row: Row, column: string): number | null {
   throw unexpected(column, "a number", value);
 }
 
+/**
+ * A duration in milliseconds with three decimals, or null. Not below zero: what begins while a statement runs begins after
+ * the statement's clock.
+ */
+export function readMs(row: Row, column: string): number | null {
+  const value = readNumber(row, column);
+  return value === null ? null : Math.max(0, Math.round(value * 1_000) / 1_000);
+}
+
 /** A whole number that is there. */
 export function readCount(row: Row, column: string): number {
   const value = row[column];

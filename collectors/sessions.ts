@@ -105,6 +105,11 @@ export class Sessions {
     return snapshot;
   }
 
+  /** As a `LockWaiters` of `locks.ts`. */
+  async lockWaiters(context: CollectContext): Promise<readonly number[]> {
+    return (await this.read("pg_locks", context)).lockWaiters;
+  }
+
   async #read(signal: AbortSignal): Promise<SessionsSnapshot> {
     const server = await this.#database.server();
     const columns = await this.#probeColumns(server, signal);

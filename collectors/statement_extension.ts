@@ -94,6 +94,7 @@ export interface Missing {
   hint: string;
 }
 
+/** What {@link readFinding} makes of it. */
 export type Finding = { kind: "found"; extension: Extension } | { kind: "missing"; missing: Missing };
 
 /** Makes sense of the answer to {@link extensionSql}. */

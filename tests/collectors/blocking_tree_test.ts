@@ -1,3 +1,4 @@
+// The trees of waiters, on shapes that locks take and on any others.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type BlockingTree, growBlockingTree } from "../../collectors/blocking_tree.ts";

@@ -1,3 +1,4 @@
+// The collector of locks: its contract on the oldest, a middle and the newest server, and its bounds on a scripted one.
 import assert from "node:assert/strict";
 import type { Row } from "../../collectors/database.ts";
 import { DatabaseError } from "../../collectors/database.ts";
@@ -50,6 +51,7 @@ function collectorOf(rows: readonly Row[], waiting = rows.filter((row) => row.lo
     .answer("pg_locks", rows.map((row) => ({ ...row, waiting })));
   const log = new MemoryLog();
   const collector = new LocksCollector({
+    queryText: "full",
     database,
     waiters: { lockWaiters: () => Promise.resolve(Array.from({ length: waiting }, (_, index) => index + 1)) },
     log,
@@ -85,9 +87,14 @@ Deno.test("LocksCollector counts waiters that were not asked about and lists of 
   assert.deepEqual([cut.waiting, cut.count, cut.truncated], [1, 1, true]);
 });
 
-Deno.test("LocksCollector forgets a waiter that ended and keeps a blocker that did", async () => {
+Deno.test("LocksCollector forgets a waiter that ended or got its lock and keeps a blocker that ended", async () => {
   const gone = { is_there: false, user: null, application_name: null, state: null, query: null, xact_ms: null };
-  const { locks, roots, waiting } = await collectorOf([backend(1, gone), waiter(2, [1]), waiter(3, [2], gone)])
+  const { locks, roots, waiting } = await collectorOf([
+    backend(1, gone),
+    waiter(2, [1]),
+    waiter(3, [2], gone),
+    waiter(4, []),
+  ])
     .collect();
   assert.deepEqual(locks.map(({ blocked_pid, blocking_pid }) => [blocked_pid, blocking_pid]), [[2, 1]]);
   assert.deepEqual([roots[0]?.pid, roots[0]?.app, waiting], [1, null, 1]);

@@ -5,10 +5,12 @@
  */
 
 import assert from "node:assert/strict";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import type { CollectContext, Collection } from "../../collectors/collector.ts";
 import type { Database } from "../../collectors/database.ts";
 import type { PostgresOptions } from "../../collectors/postgres_pool.ts";
 import { StatementsCollector } from "../../collectors/statements.ts";
+import * as limits from "../../limits.ts";
 import { withClient } from "../../tasks/demo/client.ts";
 import {
   type EmbeddedPostgres,
@@ -78,6 +80,7 @@ export function openStatements(server: EmbeddedPostgres, options: SubjectOptions
       if (stored) (collection as Extract<Collection, { kind: "samples" }>).stored?.();
       assert.equal(rows, data.count);
       assertNoNegativeDelta(data as StatementsData);
+      assertSchema(data as StatementsData);
       return data as StatementsData;
     },
     async skipped() {
@@ -140,6 +143,17 @@ export function find(data: StatementsData, part: string, where: Partial<Statemen
 
 function contextOf(clock: FakeClock): CollectContext {
   return { timestamp: clock.now(), signal: new AbortController().signal };
+}
+
+const schema = new URL("../../docs/schemas/pg_stat_statements.schema.json", import.meta.url);
+const isValid = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired: false })
+  .compile(JSON.parse(Deno.readTextFileSync(schema)));
+
+/** As many as the agent would send. */
+function assertSchema(data: StatementsData): void {
+  const statements = data.statements.slice(0, limits.statementsMax);
+  isValid(JSON.parse(JSON.stringify({ ...data, statements, count: statements.length })));
+  assert.deepEqual(isValid.errors, null);
 }
 
 function assertNoNegativeDelta(data: StatementsData): void {
