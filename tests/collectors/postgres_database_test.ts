@@ -156,7 +156,8 @@ Deno.test("PostgresDatabase closes at once while statements run", async () => {
   const slow = [1, 2].map(() => open.database.query(slowQuery));
   await waitFor(
     "the statements",
-    async () => (await agentSessions(server)).filter(({ query }) => query.includes("contract slow")).length === 2,
+    async () =>
+      (await agentSessions(server)).filter(({ query }) => String(query).includes("contract slow")).length === 2,
   );
   const startedMs = performance.now();
   const ended = Promise.all(slow.map((question) => rejects(question, "cancelled")));
