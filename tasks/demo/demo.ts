@@ -15,7 +15,7 @@ import type { WireDocument } from "../listener_schemas.ts";
 import { type DemoAgent, demoConfig, startDemoAgent } from "./demo_agent.ts";
 import { presentDocument } from "./demo_lines.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded_postgres.ts";
-import { seedSite, startWorkload } from "./workload.ts";
+import { seedSite, siteName, startWorkload } from "./workload.ts";
 
 /** The documents of one full set: what `--once` waits for. */
 export const documentTypes = [
@@ -102,10 +102,9 @@ async function present(options: DemoOptions): Promise<Ending> {
 
 /** As docs/ tells a DBA to prepare a server. */
 async function prepare(server: EmbeddedPostgres): Promise<void> {
-  await server.query(
-    "CREATE EXTENSION pg_stat_statements; CREATE ROLE bitville_monitor LOGIN; GRANT pg_monitor TO bitville_monitor",
-  );
+  await server.query("CREATE ROLE bitville_monitor LOGIN; GRANT pg_monitor TO bitville_monitor");
   await seedSite(server);
+  await server.query("CREATE EXTENSION pg_stat_statements", { database: siteName });
 }
 
 interface Parts {
@@ -116,7 +115,14 @@ interface Parts {
 function startAgent(options: DemoOptions, parts: Parts & { apiKey: string }): Promise<DemoAgent> {
   const { server, listener, apiKey } = parts;
   const config = (folder: string) =>
-    demoConfig({ folder, databasePort: server.port, logPath: server.logFile, listenerUrl: listener.url, apiKey });
+    demoConfig({
+      folder,
+      databasePort: server.port,
+      database: siteName,
+      logPath: server.logFile,
+      listenerUrl: listener.url,
+      apiKey,
+    });
   const showLine = createAgentLine(options.printError);
   return startDemoAgent({ config, environment: options.environment, showLine });
 }

@@ -33,6 +33,7 @@ export interface DemoAgent extends AsyncDisposable {
 export interface DemoConfigOptions {
   folder: string;
   databasePort: number;
+  database: string;
   logPath: string;
   listenerUrl: string;
   apiKey: string;
@@ -42,7 +43,7 @@ export function demoConfig(options: DemoConfigOptions): string {
   return `[database]
 host = 127.0.0.1
 port = ${options.databasePort}
-name = postgres
+name = ${options.database}
 user = bitville_monitor
 
 [collection]
