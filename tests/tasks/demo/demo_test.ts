@@ -36,7 +36,7 @@ Deno.test("demo --once shows documents with correlated sessions, ends with 0 and
   assert.equal(code, 0, told);
   assert.match(shown, /pg_stat_activity {2}#\d+ {2}\d+ backends: .*\d active/);
   assert.match(shown, /^ +\d+ {2}(active|idle in transaction) .*[a-f0-9]{8}-[a-f0-9]{4}-4[a-f0-9]{3}-/m);
-  const folders = [...told.matchAll(/\/\S+\/bitville-(?:postgres|demo)-[^/\s]+/g)].map(([folder]) => folder);
+  const folders = [...told.matchAll(/\/\S+\/bitville-(?:postgres|demo)-[0-9a-f]{8,}/g)].map(([folder]) => folder);
   assert.equal(new Set(folders).size, 2, told);
   assert.deepEqual(folders.filter(exists), []);
 });
