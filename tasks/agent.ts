@@ -91,6 +91,8 @@ export class Agent {
     const { outbox, log } = this.#parts;
     try {
       const put = await outbox.put(draft);
+      // The queue says the same a little later; a wake-up too many costs nothing.
+      this.#sender.wake();
       if (put.kind === "too_large") {
         log.error("document_too_large", { type: draft.type, sequence: put.sequence, bytes: put.bytes });
         return;

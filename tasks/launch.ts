@@ -19,6 +19,12 @@ import { agentPermissions } from "./permissions.ts";
  */
 const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=1";
 
+/**
+ * Packages have been fetched by the time this has run: the agent itself loads no code from the network. Without the flag
+ * an `import` would reach the registries whatever `--allow-net` says.
+ */
+const codeFlag = "--cached-only";
+
 const usage = "Usage: launch.sh start|once [--config PATH]";
 
 interface Arguments {
@@ -75,7 +81,7 @@ function commandLine(config: Config, read: Arguments): string[] {
     ...(logPathIsDirectory === undefined ? {} : { logPathIsDirectory }),
   });
   const args = read.config === undefined ? [] : ["--config", read.config];
-  return [Deno.execPath(), "run", ...permissions, v8Flags, posix.join(root, "main.ts"), read.command, ...args];
+  return [Deno.execPath(), "run", ...permissions, codeFlag, v8Flags, posix.join(root, "main.ts"), read.command, ...args];
 }
 
 function isDirectory(path: string): boolean | undefined {
