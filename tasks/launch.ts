@@ -81,7 +81,16 @@ function commandLine(config: Config, read: Arguments): string[] {
     ...(logPathIsDirectory === undefined ? {} : { logPathIsDirectory }),
   });
   const args = read.config === undefined ? [] : ["--config", read.config];
-  return [Deno.execPath(), "run", ...permissions, codeFlag, v8Flags, posix.join(root, "main.ts"), read.command, ...args];
+  return [
+    Deno.execPath(),
+    "run",
+    ...permissions,
+    codeFlag,
+    v8Flags,
+    posix.join(root, "main.ts"),
+    read.command,
+    ...args,
+  ];
 }
 
 function isDirectory(path: string): boolean | undefined {

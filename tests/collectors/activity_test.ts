@@ -9,7 +9,7 @@ import { cutMark } from "../../collectors/text.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
 import { createValidator } from "../../tasks/listener_schemas.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
-import { MemoryLog } from "../support/memory_log.ts";
+import type { MemoryLog } from "../support/memory_log.ts";
 import { openDatabase } from "../support/open_database.ts";
 import { connectClient, type TestClient } from "../support/test_client.ts";
 import { waitFor } from "../support/wait_for.ts";

@@ -30,7 +30,9 @@ function failing(name: string): Collector {
   return { name, collect: () => Promise.reject(new Error("broken")) };
 }
 
-const usage = () => ({ rssBytes: 50_000_000, cpuS: 1.5 });
+function usage() {
+  return { rssBytes: 50_000_000, cpuS: 1.5 };
+}
 
 class Bench {
   readonly clock = new FakeClock();

@@ -84,16 +84,9 @@ if (command === "start") {
 /** The project with the stub as its agent, in a folder of this name. */
 async function copyProject(folder: string, name: string): Promise<string> {
   const root = join(folder, name);
-  await Deno.mkdir(join(root, "tasks"), { recursive: true });
-  for await (const { name, isFile } of Deno.readDir(repository)) {
-    if (isFile && /\.ts$|^deno\./.test(name)) await Deno.copyFile(join(repository, name), join(root, name));
-  }
-  const needed = ["tasks/launch.ts", "tasks/launch.sh", "tasks/permissions.ts", "tasks/command.ts"];
-  for await (const { name } of Deno.readDir(join(repository, "config"))) needed.push(`config/${name}`);
-  await Deno.mkdir(join(root, "config"));
-  for (const name of needed) {
-    await Deno.copyFile(join(repository, name), join(root, name));
-  }
+  const script = 'mkdir "$1" && cp -r *.ts deno.json deno.lock collectors config tasks "$1"';
+  const copied = await new Deno.Command("sh", { args: ["-c", script, "sh", root], cwd: repository }).output();
+  assert.ok(copied.success, new TextDecoder().decode(copied.stderr));
   await Deno.writeTextFile(join(root, "main.ts"), stub);
   return root;
 }
