@@ -19,10 +19,11 @@ import type { BufferDirectory } from "./buffer_directory.ts";
 import type { Draft, Seal, SealedDocument } from "./envelope.ts";
 import { compress } from "./gzip.ts";
 import * as records from "./kv_records.ts";
-import type { Header, OutboxState } from "./kv_records.ts";
+import type { Header } from "./kv_records.ts";
+import { KvRoom } from "./kv_room.ts";
 import { KvState } from "./kv_state.ts";
 import { Mutex } from "./mutex.ts";
-import type { Evicted, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
+import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
 
 /** What an outbox is opened with. */
 export interface KvOutboxOptions {
@@ -64,6 +65,7 @@ class KvOutbox implements Outbox {
   readonly #documentBytesMax: number;
   readonly #seal: Seal;
   readonly #state: KvState;
+  readonly #room: KvRoom;
   readonly #mutex = new Mutex();
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
@@ -77,20 +79,33 @@ class KvOutbox implements Outbox {
     this.#documentBytesMax = options.documentBytesMax ?? limits.documentBytesMax;
     this.#seal = options.seal;
     this.#state = options.state;
+    this.#room = new KvRoom(kv, options.state, options.maxBytes);
   }
 
-  put(draft: Draft): Promise<Put> {
+  put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
     return this.#mutex.run(async () => {
       const document = this.#seal(draft, this.#state.value.nextSequence);
       const json = new TextEncoder().encode(document.json);
-      if (json.length > this.#documentBytesMax) return this.#refuse(document, json.length);
+      if (json.length > this.#documentBytesMax) return await this.#refuse(document, json.length, checkpoints);
       const gzip = await compress(json);
       const bytes = records.storedBytes({ gzipBytes: gzip.length });
-      if (bytes > this.#maxBytes) return this.#refuse(document, bytes);
-      const evicted = await this.#makeRoom(bytes);
-      await this.#store(document, gzip);
+      if (bytes > this.#maxBytes) return await this.#refuse(document, bytes, checkpoints);
+      const evicted = await this.#room.make(bytes, { leased: this.#leased });
+      await this.#store(document, gzip, checkpoints);
       return { kind: "stored", id: document.id, sequence: document.sequence, bytes, evicted };
     });
+  }
+
+  saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
+    return this.#mutex.run(() => this.#state.commit(withCheckpoints(this.#kv.atomic(), checkpoints), {}));
+  }
+
+  async checkpoints(prefix: string): Promise<Map<string, unknown>> {
+    const found = new Map<string, unknown>();
+    for await (const { key, value } of this.#kv.list({ prefix: ["checkpoint"] })) {
+      if (String(key[1]).startsWith(prefix)) found.set(String(key[1]), value);
+    }
+    return found;
   }
 
   oldest(): Promise<OutboxEntry | null> {
@@ -102,7 +117,7 @@ class KvOutbox implements Outbox {
           this.#leased = entry.sequence;
           return entry;
         }
-        await this.#setAside(Number(key[1]), value, "Damaged in the outbox");
+        await this.#room.setAside(Number(key[1]), value, "Damaged in the outbox");
       }
       return null;
     });
@@ -111,7 +126,7 @@ class KvOutbox implements Outbox {
   acknowledge(sequence: number): Promise<void> {
     return this.#mutex.run(async () => {
       const header = await this.#header(sequence);
-      if (header !== null) await this.#remove([header], "document");
+      if (header !== null) await this.#room.remove([header], "document");
       this.#leased = null;
     });
   }
@@ -119,7 +134,7 @@ class KvOutbox implements Outbox {
   reject(sequence: number, reason: string): Promise<void> {
     return this.#mutex.run(async () => {
       const { value } = await this.#kv.get(records.documentKey(sequence));
-      if (value !== null) await this.#setAside(sequence, value, reason);
+      if (value !== null) await this.#room.setAside(sequence, value, reason);
       this.#leased = null;
     });
   }
@@ -153,7 +168,7 @@ class KvOutbox implements Outbox {
   }
 
   /** Writes the chunks, and with the last of them the header, the state and the wake-up. */
-  async #store(document: SealedDocument, gzip: Uint8Array): Promise<void> {
+  async #store(document: SealedDocument, gzip: Uint8Array, checkpoints: readonly Checkpoint[]): Promise<void> {
     const { id, sequence, type, timestamp } = document;
     const chunks = records.cutIntoChunks(gzip, limits.chunkBytesMax);
     const header: Header = { id, sequence, type, timestamp, chunks: chunks.length, gzipBytes: gzip.length };
@@ -165,7 +180,7 @@ class KvOutbox implements Outbox {
       }
       operation.set(records.chunkKey(sequence, index), chunk);
     }
-    operation.set(records.documentKey(sequence), header);
+    withCheckpoints(operation, checkpoints).set(records.documentKey(sequence), header);
     const { nextSequence, records: waiting, bytes } = this.#state.value;
     const change = { nextSequence: nextSequence + 1, records: waiting + 1, bytes: bytes + records.storedBytes(header) };
     if (this.#wakeQueued) return await this.#state.commit(operation, change);
@@ -180,92 +195,14 @@ class KvOutbox implements Outbox {
   }
 
   /** Uses up the document's number and counts it, so that the listener can tell the hole from a delay. */
-  async #refuse(document: SealedDocument, bytes: number): Promise<Put> {
+  async #refuse(document: SealedDocument, bytes: number, checkpoints: readonly Checkpoint[]): Promise<Put> {
     const { nextSequence, evictedRecords, evictedBytes } = this.#state.value;
-    await this.#state.commit(this.#kv.atomic(), {
+    await this.#state.commit(withCheckpoints(this.#kv.atomic(), checkpoints), {
       nextSequence: nextSequence + 1,
       evictedRecords: evictedRecords + 1,
       evictedBytes: evictedBytes + bytes,
     });
     return { kind: "too_large", sequence: document.sequence, bytes };
-  }
-
-  /** Evicts until `bytes` more fit: first what was rejected, then the oldest documents. */
-  async #makeRoom(bytes: number): Promise<Evicted> {
-    const evicted = { records: 0, bytes: 0 };
-    for (const kind of ["rejected", "document"] as const) {
-      while (this.#state.value.bytes + bytes > this.#maxBytes) {
-        const batch = await this.#oldestHeaders(kind, this.#state.value.bytes + bytes - this.#maxBytes);
-        if (batch.length === 0) break;
-        await this.#remove(batch, kind, { evicting: kind === "document" });
-        if (kind === "rejected") continue;
-        evicted.records += batch.length;
-        evicted.bytes += sum(batch.map(records.storedBytes));
-      }
-    }
-    return evicted;
-  }
-
-  /** The oldest headers that together hold `bytes`, as many as one commit can remove, without the leased one. */
-  async #oldestHeaders(kind: "document" | "rejected", bytes: number): Promise<Header[]> {
-    const batch: Header[] = [];
-    let missing = bytes;
-    let mutations = 0;
-    for await (const { key, value } of this.#kv.list({ prefix: [kind] }, { batchSize: 100 })) {
-      const header = records.parseHeader(value) ?? records.unreadableHeader(Number(key[1]));
-      if (header.sequence === this.#leased) continue;
-      mutations += header.chunks + 1;
-      if (batch.length > 0 && mutations > limits.mutationsPerCommitMax) break;
-      batch.push(header);
-      missing -= records.storedBytes(header);
-      if (missing <= 0) break;
-    }
-    return batch;
-  }
-
-  /** Deletes documents with their chunks and subtracts them from the state. */
-  async #remove(batch: Header[], kind: "document" | "rejected", options = { evicting: false }): Promise<void> {
-    const operation = this.#kv.atomic();
-    for (const header of batch) {
-      operation.delete([kind, header.sequence]);
-      for (let index = 0; index < header.chunks; index++) operation.delete(records.chunkKey(header.sequence, index));
-    }
-    const state = this.#state.value;
-    const bytes = sum(batch.map(records.storedBytes));
-    const change: Partial<OutboxState> = { bytes: Math.max(0, state.bytes - bytes) };
-    if (kind === "document") change.records = state.records - batch.length;
-    else Object.assign(change, lessRejected(state, batch.length, bytes));
-    if (options.evicting) {
-      change.evictedRecords = state.evictedRecords + batch.length;
-      change.evictedBytes = state.evictedBytes + bytes;
-    }
-    await this.#state.commit(operation, change);
-  }
-
-  /** Moves a document from those that wait to those that were rejected, and keeps these within their bounds. */
-  async #setAside(sequence: number, value: unknown, reason: string): Promise<void> {
-    const header = { ...records.parseHeader(value) ?? records.unreadableHeader(sequence), reason };
-    const operation = this.#kv.atomic().delete(records.documentKey(sequence));
-    operation.set(records.rejectedKey(sequence), header);
-    const state = this.#state.value;
-    await this.#state.commit(operation, {
-      records: state.records - 1,
-      rejectedRecords: state.rejectedRecords + 1,
-      rejectedKept: state.rejectedKept + 1,
-      rejectedBytes: state.rejectedBytes + records.storedBytes(header),
-    });
-    while (this.#rejectedExcess() > 0) {
-      const batch = await this.#oldestHeaders("rejected", this.#rejectedExcess());
-      if (batch.length === 0) return;
-      await this.#remove(batch, "rejected");
-    }
-  }
-
-  /** Bytes by which the rejected documents pass their share; 1 when there are just too many of them. */
-  #rejectedExcess(): number {
-    const { rejectedKept, rejectedBytes } = this.#state.value;
-    const excess = rejectedBytes - this.#maxBytes * limits.rejectedShareMax;
-    return rejectedKept > limits.rejectedRecordsMax ? Math.max(1, excess) : excess;
   }
 
   async #header(sequence: number): Promise<Header | null> {
@@ -281,15 +218,16 @@ class KvOutbox implements Outbox {
   }
 }
 
+function withCheckpoints(operation: Deno.AtomicOperation, checkpoints: readonly Checkpoint[]): Deno.AtomicOperation {
+  for (const { name, value } of checkpoints) {
+    const key = records.checkpointKey(name);
+    if (value === undefined) operation.delete(key);
+    else operation.set(key, value);
+  }
+  return operation;
+}
+
 async function removeUnfinishedChunks(kv: Deno.Kv, nextSequence: number): Promise<void> {
   const unfinished = { prefix: ["chunk"], start: ["chunk", nextSequence] };
   for await (const { key } of kv.list(unfinished)) await kv.delete(key);
-}
-
-function lessRejected(state: OutboxState, count: number, bytes: number): Partial<OutboxState> {
-  return { rejectedKept: state.rejectedKept - count, rejectedBytes: Math.max(0, state.rejectedBytes - bytes) };
-}
-
-function sum(figures: readonly number[]): number {
-  return figures.reduce((total, figure) => total + figure, 0);
 }

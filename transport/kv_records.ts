@@ -6,6 +6,7 @@
  * ["document", sequence]  → Header of a document that waits
  * ["rejected", sequence]  → Header of a document that the listener refused, with the reason
  * ["chunk", sequence, n]  → a piece of the compressed JSON
+ * ["checkpoint", name]    → how far a source has been carried
  * ```
  *
  * @module
@@ -70,6 +71,11 @@ export function documentKey(sequence: number): Deno.KvKey {
 /** Where the header of a rejected document is. */
 export function rejectedKey(sequence: number): Deno.KvKey {
   return ["rejected", sequence];
+}
+
+/** Where a source's checkpoint is. */
+export function checkpointKey(name: string): Deno.KvKey {
+  return ["checkpoint", name];
 }
 
 /** Where a piece of a document is, waiting or rejected. */

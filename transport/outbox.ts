@@ -8,6 +8,7 @@
  * - a document that `put` has answered `stored` survives a crash, and has one id for ever;
  * - `oldest` answers in the order of the sequence;
  * - `bytes` never passes the cap: the oldest go first, and each that goes is counted;
+ * - a checkpoint that is put with a document is stored with it, or neither is;
  * - captured = delivered + in the outbox + evicted + rejected + refused.
  *
  * @module
@@ -20,6 +21,13 @@ export type Put =
   | { kind: "stored"; id: string; sequence: number; bytes: number; evicted: Evicted }
   /** Larger than a document may be, or than the whole outbox: counted as evicted, its number is used up. */
   | { kind: "too_large"; sequence: number; bytes: number };
+
+/** How far a source has been carried into the outbox: a name, and a small value of the source's own. */
+export interface Checkpoint {
+  name: string;
+  /** What Deno KV can store, 60 KB at most; `undefined` forgets it. */
+  value: unknown;
+}
 
 /** What had to go to make room. */
 export interface Evicted {
@@ -51,8 +59,15 @@ export interface OutboxStatus {
 
 /** The documents that wait for the listener. */
 export interface Outbox {
-  /** Stores a document durably, makes room for it if need be, and wakes whoever listens. */
-  put(draft: Draft): Promise<Put>;
+  /**
+   * Stores a document durably, makes room for it if need be, and wakes whoever listens. Checkpoints are stored in the
+   * same commit, also when the document itself is too large.
+   */
+  put(draft: Draft, checkpoints?: readonly Checkpoint[]): Promise<Put>;
+  /** Stores checkpoints without a document. */
+  saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
+  /** All checkpoints whose name begins so, by name; unchecked, as they were stored. */
+  checkpoints(prefix: string): Promise<Map<string, unknown>>;
   /** The document with the lowest sequence number, or null. It is not evicted until it is settled or asked again. */
   oldest(): Promise<OutboxEntry | null>;
   /** The listener has it: forget it. */

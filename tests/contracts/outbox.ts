@@ -152,6 +152,23 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     }
   });
 
+  test("keeps checkpoints with the document they came with, and without one", {}, async (outbox) => {
+    const file = { name: "log:a", value: { offset: 7 } };
+    await outbox.put(draftOf("lines"), [file, { name: "log:b", value: 1 }, { name: "other", value: 2 }]);
+    assert.deepEqual(
+      await outbox.checkpoints("log:"),
+      new Map<string, unknown>([["log:a", { offset: 7 }], ["log:b", 1]]),
+    );
+    await outbox.saveCheckpoints([{ name: "log:a", value: { offset: 9 } }, { name: "log:b", value: undefined }]);
+    assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", { offset: 9 }]]));
+    assert.equal(outbox.status().records, 1);
+  });
+
+  test("keeps checkpoints also of a document that is too large", { documentBytesMax: 5_000 }, async (outbox) => {
+    await outbox.put(draftOf("too large", 10_000), [{ name: "log:a", value: 1 }]);
+    assert.deepEqual(await outbox.checkpoints(""), new Map([["log:a", 1]]));
+  });
+
   test("wakes whoever listens", {}, async (outbox) => {
     const woken = Promise.withResolvers<void>();
     void outbox.listen(woken.resolve);

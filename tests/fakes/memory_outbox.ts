@@ -8,7 +8,7 @@ import * as limits from "../../limits.ts";
 import type { Draft, Seal } from "../../transport/envelope.ts";
 import { compress } from "../../transport/gzip.ts";
 import { Mutex } from "../../transport/mutex.ts";
-import type { Evicted, Outbox, OutboxEntry, OutboxStatus, Put } from "../../transport/outbox.ts";
+import type { Checkpoint, Evicted, Outbox, OutboxEntry, OutboxStatus, Put } from "../../transport/outbox.ts";
 
 type Operation = "put" | "oldest" | "acknowledge" | "reject";
 
@@ -18,6 +18,7 @@ export class MemoryOutbox implements Outbox {
   readonly #documentBytesMax: number;
   readonly #mutex = new Mutex();
   readonly #entries = new Map<number, OutboxEntry>();
+  readonly #checkpoints = new Map<string, unknown>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #loss = { evictedRecords: 0, evictedBytes: 0, rejectedRecords: 0 };
   readonly #failing = new Map<Operation, number>();
@@ -36,8 +37,20 @@ export class MemoryOutbox implements Outbox {
     this.#failing.set(operation, times);
   }
 
-  put(draft: Draft): Promise<Put> {
-    return this.#mutex.run(() => this.#put(draft));
+  put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
+    return this.#mutex.run(async () => {
+      const put = await this.#put(draft);
+      this.#keep(checkpoints);
+      return put;
+    });
+  }
+
+  saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
+    return this.#mutex.run(() => Promise.resolve(this.#keep(checkpoints)));
+  }
+
+  checkpoints(prefix: string): Promise<Map<string, unknown>> {
+    return Promise.resolve(new Map([...this.#checkpoints].filter(([name]) => name.startsWith(prefix))));
   }
 
   oldest(): Promise<OutboxEntry | null> {
@@ -94,6 +107,13 @@ export class MemoryOutbox implements Outbox {
     this.#entries.set(sequence, { id, sequence, type, timestamp, gzip });
     queueMicrotask(this.#wake);
     return { kind: "stored", id, sequence, bytes, evicted };
+  }
+
+  #keep(checkpoints: readonly Checkpoint[]): void {
+    for (const { name, value } of checkpoints) {
+      if (value === undefined) this.#checkpoints.delete(name);
+      else this.#checkpoints.set(name, value);
+    }
   }
 
   #makeRoom(bytes: number): Evicted {

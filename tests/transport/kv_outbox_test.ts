@@ -56,6 +56,19 @@ Deno.test("openKvOutbox gives documents back after a restart, with ids, numbers 
     await after.close();
   }));
 
+Deno.test("openKvOutbox stores checkpoints with their document or not at all", () =>
+  withFolder(async (folder) => {
+    const before = await open(folder);
+    await before.put(draftOf("one"), [{ name: "log", value: 1 }]);
+    const tooLarge = { name: "log", value: "x".repeat(70_000) };
+    await assert.rejects(before.put(draftOf("two"), [tooLarge]));
+    await before.close();
+    const after = await open(folder);
+    assert.deepEqual(await after.checkpoints("log"), new Map([["log", 1]]));
+    assert.equal((await after.put(draftOf("three"))).sequence, 2, "what was not stored has no number");
+    await after.close();
+  }));
+
 Deno.test("openKvOutbox refuses a folder that another agent uses, and takes it when that one is gone", () =>
   withFolder(async (folder) => {
     const first = await open(folder);

@@ -1,0 +1,109 @@
+/**
+ * One entry of a PostgreSQL server log, the same whatever format it was written in.
+ *
+ * @module
+ */
+
+import * as limits from "../../limits.ts";
+import { correlationId } from "../correlation.ts";
+import { truncate } from "../text.ts";
+
+/** PostgreSQL's severities in English, and `UNKNOWN` for a line that no PostgreSQL has written. */
+export const logEntryLevels = [
+  "DEBUG",
+  "LOG",
+  "INFO",
+  "NOTICE",
+  "WARNING",
+  "ERROR",
+  "FATAL",
+  "PANIC",
+  "UNKNOWN",
+] as const;
+export type LogEntryLevel = (typeof logEntryLevels)[number];
+
+/** An entry as it goes over the wire (docs/documents/pg_log.md). Null is what the line or its format does not tell. */
+export interface LogEntry {
+  /** ISO 8601, UTC, milliseconds. */
+  timestamp: string | null;
+  pid: number | null;
+  level: LogEntryLevel;
+  /** With ` at character N` behind it where the server tells a position in the statement. */
+  message: string;
+  /** Null instead of 00000, which is no error. */
+  sqlstate: string | null;
+  detail: string | null;
+  hint: string | null;
+  context: string | null;
+  statement: string | null;
+  user: string | null;
+  database: string | null;
+  application_name: string | null;
+  correlation_id: string | null;
+  session_id: string | null;
+  /** Counts entries in csvlog and jsonlog; in stderr also the lines that belong to one, as the server does. */
+  session_line: number | null;
+  /** A signed 64-bit integer in decimal digits; null instead of 0, which is none. */
+  query_id: string | null;
+  backend_type: string | null;
+  file: string | null;
+}
+
+/** An entry that says nothing yet. */
+export function emptyEntry(level: LogEntryLevel, message: string, file: string | null): LogEntry {
+  return {
+    timestamp: null,
+    pid: null,
+    level,
+    message,
+    sqlstate: null,
+    detail: null,
+    hint: null,
+    context: null,
+    statement: null,
+    user: null,
+    database: null,
+    application_name: null,
+    correlation_id: null,
+    session_id: null,
+    session_line: null,
+    query_id: null,
+    backend_type: null,
+    file,
+  };
+}
+
+/** Cuts what is too long and looks for the correlation id. Returns whether anything was cut. */
+export function finishEntry(entry: LogEntry): boolean {
+  const name = entry.application_name;
+  if (name !== null) entry.correlation_id = correlationId(name);
+  return isTooLong(entry) && cutEntry(entry);
+}
+
+function isTooLong(entry: LogEntry): boolean {
+  const { logTextCharsMax: textMax, logNameCharsMax: nameMax } = limits;
+  return entry.message.length > textMax || lengthOf(entry.statement) > textMax || lengthOf(entry.detail) > textMax ||
+    lengthOf(entry.context) > textMax || lengthOf(entry.hint) > textMax || lengthOf(entry.user) > nameMax ||
+    lengthOf(entry.database) > nameMax || lengthOf(entry.application_name) > nameMax ||
+    lengthOf(entry.backend_type) > nameMax || lengthOf(entry.session_id) > nameMax;
+}
+
+function cutEntry(entry: LogEntry): true {
+  const { logTextCharsMax, logNameCharsMax } = limits;
+  entry.message = truncate(entry.message, logTextCharsMax);
+  for (const field of ["detail", "hint", "context", "statement"] as const) {
+    entry[field] = cut(entry[field], logTextCharsMax);
+  }
+  for (const field of ["user", "database", "application_name", "backend_type", "session_id"] as const) {
+    entry[field] = cut(entry[field], logNameCharsMax);
+  }
+  return true;
+}
+
+function cut(text: string | null, charsMax: number): string | null {
+  return text === null ? null : truncate(text, charsMax);
+}
+
+function lengthOf(text: string | null): number {
+  return text === null ? 0 : text.length;
+}
