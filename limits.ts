@@ -143,3 +143,22 @@ export const lockRootsMax = 100;
 export const locksBytesMax = 950_000;
 /** Characters (UTF-16 units) of a statement, the mark of a cut included. */
 export const lockStatementCharsMax = 500;
+
+// Of the server's log.
+
+/** Characters (UTF-16 units) of a message, detail, hint, context or statement, the mark of a cut included. */
+export const logTextCharsMax = 8_192;
+/** Characters of a name in a log entry: PostgreSQL's have 63 bytes, what forges them may have any number. */
+export const logNameCharsMax = 256;
+/** A record that has grown to so many bytes without an end is no longer held whole. Plans of auto_explain pass 1 MB. */
+export const logRecordBytesMax = 4 * 1024 * 1024;
+/** Bytes that are kept of each text of such a record: more than `logTextCharsMax` characters, each escaped. */
+export const logGiantTextBytesMax = 64 * 1024;
+/** Texts of such a record that are kept: jsonlog has 29 keys with a value each, csvlog 26 columns. */
+export const logGiantTextsMax = 128;
+/** Entries of stderr that wait for lines of theirs while other processes write in between. */
+export const logOpenEntriesMax = 16;
+/** Conversions of local time that are remembered, ten minutes each. */
+export const logLocalTimesMax = 1_000;
+/** What is read of a log file at once. */
+export const logBlockBytes = 256 * 1024;

@@ -13,6 +13,7 @@ import * as limits from "../../limits.ts";
 
 const newline = 10;
 const firstBytes = 64 * 1024;
+const endOfLine = Uint8Array.of(newline);
 
 /** Takes an overlong record piece by piece. */
 export interface Giant {
@@ -42,19 +43,23 @@ export class Block {
   #chars = 0;
   #matched = 0;
   readonly #oneToOne: boolean;
+  /** Nothing follows that could complete a record: all of it has to be used up. */
+  readonly isFinal: boolean;
 
-  constructor(bytes: Uint8Array, base: number, end: number = base + bytes.length) {
+  constructor(bytes: Uint8Array, base: number, finalEnd?: number) {
     this.text = decoder.decode(bytes);
     this.#bytes = bytes;
     this.#base = base;
-    this.#end = end;
+    this.#end = finalEnd ?? base + bytes.length;
+    this.isFinal = finalEnd !== undefined;
     // All ASCII, or invalid bytes that each became one replacement character.
     this.#oneToOne = this.text.length === bytes.length;
   }
 
-  /** Whether it stands for a longer record. */
-  get isShortened(): boolean {
-    return this.#end !== this.#base + this.#bytes.length;
+  /** The bytes of some of its text, whose beginning and end must follow an end of line. */
+  bytesOf(start: number, end: number): Uint8Array {
+    const from = this.offsetOf(start) - this.#base;
+    return this.#bytes.subarray(from, end === this.text.length ? undefined : this.offsetOf(end) - this.#base);
   }
 
   /** Where in the file the character stands, which must follow an end of line. Asked in ascending order. */
@@ -74,8 +79,6 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Feeds a {@link RecordHandler}. */
 export class RecordFeed {
-  /** Bytes that were pushed. */
-  bytes = 0;
   readonly #handler: RecordHandler;
   readonly #recordBytesMax: number;
   #buffer = new Uint8Array(firstBytes);
@@ -97,7 +100,6 @@ export class RecordFeed {
   }
 
   push(bytes: Uint8Array): void {
-    this.bytes += bytes.length;
     let rest = bytes;
     if (this.#giant !== null) {
       const used = this.#feedGiant(rest);
@@ -110,24 +112,18 @@ export class RecordFeed {
 
   /** Hands over what is left, with an end of line that the file does not have. */
   finish(): void {
-    if (this.#giant !== null) this.#endGiant(0);
-    else if (this.#length > 0) {
-      const bytes = new Uint8Array(this.#length + 1);
-      bytes.set(this.#buffer.subarray(0, this.#length));
-      bytes[this.#length] = newline;
-      this.#readRest(new Block(bytes, this.#base, this.#base + this.#length));
+    if (this.#giant !== null) return this.#endGiant();
+    const end = this.#base + this.#length;
+    if (this.#length > 0) {
+      this.#append(endOfLine);
+      this.#handler.read(new Block(this.#buffer.subarray(0, this.#length), this.#base, end));
     }
-    this.#base += this.#length;
     this.#length = 0;
+    this.#base = end;
   }
 
-  /** Reads as long as the handler uses something up: at the end a torn record may have others behind it. */
-  #readRest(block: Block): void {
-    this.#handler.read(block);
-  }
-
-  #readLines(hasNew: boolean): void {
-    if (hasNew) {
+  #readLines(hasNewEnd: boolean): void {
+    if (hasNewEnd) {
       const end = this.#buffer.subarray(0, this.#length).lastIndexOf(newline) + 1;
       const block = new Block(this.#buffer.subarray(0, end), this.#base);
       const used = this.#handler.read(block);
@@ -141,27 +137,25 @@ export class RecordFeed {
     this.#giantBytes = 0;
     const held = this.#buffer.slice(0, this.#length);
     this.#length = 0;
-    // Of a torn record that is no longer torn: what stands behind its end.
     const used = this.#feedGiant(held);
-    if (used < 0) return;
-    this.#append(held.subarray(used));
-    this.#readLines(true);
+    // The record was long, but whole; what stands behind it is read as usual.
+    if (used >= 0 && used < held.length) this.push(held.subarray(used));
   }
 
+  /** Returns how many of the bytes were the giant's when it ends among them, else -1. */
   #feedGiant(bytes: Uint8Array): number {
     const used = this.#giant!.write(bytes);
     this.#giantBytes += used < 0 ? bytes.length : used;
-    if (used >= 0) this.#endGiant(used);
+    if (used >= 0) this.#endGiant();
     return used;
   }
 
-  #endGiant(_used: number): void {
+  #endGiant(): void {
     const kept = this.#giant!.result();
     const end = this.#base + this.#giantBytes;
     this.#handler.skipped(Math.max(0, this.#giantBytes - kept.length));
     this.#giant = null;
-    const block = new Block(kept, this.#base, end);
-    this.#handler.read(block);
+    this.#handler.read(new Block(kept, this.#base, end));
     this.#base = end;
   }
 

@@ -78,6 +78,7 @@ Deno.test("start has no way to files, hosts, programs, libraries and variables t
     "reading its own environment from the kernel": ["read", "/proc/self/environ"],
     "importing a file of another place": ["importFile", outside],
     "importing from a host that is not usual": ["importRemote", `http://127.0.0.1:${elsewhere.port}/module.ts`],
+    "importing from a registry": ["importRemote", "jsr:@std/path@1.0.0"],
     "writing beside its buffer": ["write", join(folder.path, "written")],
     "writing into the temporary folder": ["write", join(folder.path, "..", `probe-${crypto.randomUUID()}`)],
     "writing into the project": ["write", `${projectRoot}tests/support/probe-written.ts`],

@@ -57,7 +57,8 @@ async function outcomeOf(name: string, values: string[]): Promise<string> {
     await attempt(...values);
     return "done";
   } catch (error) {
-    const isDenied = error instanceof Deno.errors.NotCapable || /Requires \w+ access|\bEPERM\b/.test(String(error));
+    const isDenied = error instanceof Deno.errors.NotCapable ||
+      /Requires \w+ access|\bEPERM\b|--cached-only/.test(String(error));
     return isDenied ? "denied" : `failed: ${error}`;
   }
 }

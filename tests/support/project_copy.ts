@@ -47,8 +47,11 @@ async function denoDirectory(): Promise<string> {
 /** This Deno if the user can run it, else a copy. */
 async function executableFor(user: SystemUser, path: string): Promise<string> {
   const options = { args: ["--version"], uid: user.uid, gid: user.gid, cwd: path };
-  const runs = await new Deno.Command(Deno.execPath(), options).output().then(({ success }) => success, () => false);
-  if (runs) return Deno.execPath();
+  try {
+    if ((await new Deno.Command(Deno.execPath(), options).output()).success) return Deno.execPath();
+  } catch {
+    // It lies in a folder that is closed to the user.
+  }
   const copy = join(path, "deno");
   await Deno.copyFile(Deno.execPath(), copy);
   await Deno.chmod(copy, 0o755);

@@ -1,0 +1,155 @@
+/**
+ * `log_line_prefix` as a pattern. A line is read by the shape of its whole prefix, never by searching for a severity:
+ * names are chosen by whoever connects and may hold `] LOG:  `.
+ *
+ * Where a name can be read in two ways, because ` LOG:  ` or the like stands in it or at the beginning of the message,
+ * the longest name counts, so that a name never becomes a message. `firstReading` gives the shortest one.
+ *
+ * @module
+ */
+
+import { labelWords, severityWords } from "./languages.ts";
+
+/** What can be taken from a prefix. */
+export const prefixFields = [
+  "application_name",
+  "user",
+  "database",
+  "backend_type",
+  "pid",
+  "seconds",
+  "milliseconds",
+  "zone",
+  "epoch",
+  "sqlstate",
+  "session_id",
+  "session_line",
+  "query_id",
+] as const;
+export type PrefixField = (typeof prefixFields)[number];
+
+/** A compiled prefix. */
+export interface Prefix {
+  readonly text: string;
+  /** Sticky; matches from the line's first character to behind the severity or the label. */
+  readonly pattern: RegExp;
+  /** The same, but with the shortest names; null for a prefix without names. */
+  readonly firstReading: RegExp | null;
+  /** Groups of each field in both patterns; 0 for one that the prefix does not have. */
+  readonly groups: Readonly<Record<PrefixField, number>>;
+  /** Groups that hold names. */
+  readonly names: readonly number[];
+  readonly severityGroup: number;
+  readonly labelGroup: number;
+}
+
+/** A name of the catalogue has 63 bytes; one that is longer is no name. */
+const nameCharsMax = 64;
+const stamp = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
+const zone = String.raw`[A-Za-z]{1,10}|[+-]\d\d(?::?\d\d){0,2}`;
+const knownBackends = [
+  "client backend",
+  "parallel worker",
+  "autovacuum launcher",
+  "autovacuum worker",
+  "background writer",
+  "checkpointer",
+  "walwriter",
+  "walsender",
+  "walreceiver",
+  "walsummarizer",
+  "startup",
+  "archiver",
+  "logger",
+  "io worker",
+  "slotsync worker",
+  "standalone backend",
+  "not initialized",
+  "postmaster",
+  "logical replication launcher",
+  "logical replication parallel worker",
+  "logical replication tablesync worker",
+  "logical replication apply worker",
+  "logical replication worker",
+].join("|");
+
+/** What an escape prints: fields in groups, and the pattern, with `NAME` for that of a name. */
+interface Escape {
+  fields: readonly PrefixField[];
+  pattern: string;
+  isName?: boolean;
+}
+
+const name = (field: PrefixField): Escape => ({ fields: [field], pattern: "(NAME)", isName: true });
+
+/** Of PostgreSQL 12 to 18 (`log_status_format` of elog.c). Others print nothing there, and so they do here. */
+const escapes: Readonly<Record<string, Escape>> = {
+  a: name("application_name"),
+  u: name("user"),
+  d: name("database"),
+  b: { fields: ["backend_type"], pattern: `(${knownBackends}|[^\\n]{0,95}?)` },
+  p: { fields: ["pid"], pattern: String.raw`(\d+)` },
+  P: { fields: [], pattern: String.raw`\d*` },
+  t: { fields: ["seconds", "zone"], pattern: `(${stamp}) (${zone})` },
+  m: { fields: ["seconds", "milliseconds", "zone"], pattern: String.raw`(${stamp})\.(\d{3}) (${zone})` },
+  n: { fields: ["epoch"], pattern: String.raw`(\d+\.\d{3})` },
+  s: { fields: [], pattern: `${stamp} (?:${zone})` },
+  // With log_hostname a name that whoever owns the address has chosen.
+  r: { fields: [], pattern: String.raw`(?:[^\s(]{0,255}(?:\(\d{1,5}\))?)` },
+  h: { fields: [], pattern: String.raw`[^\s(]{0,255}` },
+  L: { fields: [], pattern: String.raw`[^\s(]{0,255}` },
+  i: { fields: [], pattern: String.raw`[^\n]{0,95}?` },
+  e: { fields: ["sqlstate"], pattern: "([0-9A-Z]{5})" },
+  c: { fields: ["session_id"], pattern: String.raw`([0-9a-f]+\.[0-9a-f]+)` },
+  l: { fields: ["session_line"], pattern: String.raw`(\d+)` },
+  v: { fields: [], pattern: String.raw`(?:-?\d+\/\d+)?` },
+  x: { fields: [], pattern: String.raw`\d+` },
+  Q: { fields: ["query_id"], pattern: String.raw`(-?\d+)` },
+  "%": { fields: [], pattern: "%" },
+};
+
+const ending = `(?:(${severityWords.map(escapeText).join("|")}):  |(${labelWords.map(escapeText).join("|")}) ?: {0,3})`;
+
+/** Compiles a `log_line_prefix`. Any text is one: what PostgreSQL does not know prints nothing. */
+export function compilePrefix(text: string): Prefix {
+  const source: string[] = [];
+  const groups = Object.fromEntries(prefixFields.map((field) => [field, 0])) as Record<PrefixField, number>;
+  const names: number[] = [];
+  let group = 0;
+  let optional = "";
+  for (const [part, padding, letter] of text.matchAll(/%(-?\d*)([^\d-]|$)|[^%]+/g)) {
+    if (letter === undefined) source.push(escapeText(part));
+    else if (letter === "q") {
+      source.push("(?:");
+      optional += ")?";
+    } else if (Object.hasOwn(escapes, letter)) {
+      const { fields, pattern, isName = false } = escapes[letter]!;
+      // Of a field that comes twice the last one counts; milliseconds only where they stand beside their seconds.
+      if (letter === "t") groups.milliseconds = 0;
+      for (const field of fields) groups[field] = ++group;
+      if (isName) names.push(group);
+      source.push(padded(pattern, padding!));
+    }
+  }
+  const shape = source.join("") + optional;
+  const compile = (names: string) => new RegExp(`${shape.replaceAll("NAME", names)} {0,2}${ending}`, "y");
+  return {
+    text,
+    pattern: compile(`[^\\n]{0,${nameCharsMax}}`),
+    firstReading: names.length === 0 ? null : compile(`[^\\n]{0,${nameCharsMax}}?`),
+    groups,
+    names,
+    severityGroup: group + 1,
+    labelGroup: group + 2,
+  };
+}
+
+/** A width sets the value between blanks, on the left or, when negative, on the right. */
+function padded(pattern: string, padding: string): string {
+  if (padding === "" || padding === "-") return pattern;
+  return padding.startsWith("-") ? `${pattern} *` : ` *${pattern}`;
+}
+
+function escapeText(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+}

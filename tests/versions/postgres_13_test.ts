@@ -1,0 +1,4 @@
+// Everything that the collectors promise, on PostgreSQL 13.
+import { testVersion } from "./version.ts";
+
+testVersion(13);

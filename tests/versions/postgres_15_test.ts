@@ -1,0 +1,4 @@
+// Everything that the collectors promise, on PostgreSQL 15.
+import { testVersion } from "./version.ts";
+
+testVersion(15);

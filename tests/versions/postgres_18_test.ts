@@ -1,0 +1,4 @@
+// Everything that the collectors promise, on PostgreSQL 18.
+import { testVersion } from "./version.ts";
+
+testVersion(18);
