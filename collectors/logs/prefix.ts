@@ -39,6 +39,8 @@ export interface Prefix {
   readonly groups: Readonly<Record<PrefixField, number>>;
   /** Groups that hold names. */
   readonly names: readonly number[];
+  /** Whether names stand between blanks that fill them up. */
+  readonly isPadded: boolean;
   readonly severityGroup: number;
   readonly labelGroup: number;
 }
@@ -73,14 +75,17 @@ const knownBackends = [
   "logical replication worker",
 ].join("|");
 
-/** What an escape prints: fields in groups, and the pattern, with `NAME` for that of a name. */
+/** Stands where the pattern of a name comes: no prefix can hold it. */
+const namePlace = "\0";
+
+/** What an escape prints: fields in groups, and the pattern, with {@link namePlace} for that of a name. */
 interface Escape {
   fields: readonly PrefixField[];
   pattern: string;
   isName?: boolean;
 }
 
-const name = (field: PrefixField): Escape => ({ fields: [field], pattern: "(NAME)", isName: true });
+const name = (field: PrefixField): Escape => ({ fields: [field], pattern: `(${namePlace})`, isName: true });
 
 /** Of PostgreSQL 12 to 18 (`log_status_format` of elog.c). Others print nothing there, and so they do here. */
 const escapes: Readonly<Record<string, Escape>> = {
@@ -108,7 +113,7 @@ const escapes: Readonly<Record<string, Escape>> = {
   "%": { fields: [], pattern: "%" },
 };
 
-const ending = `(?:(${severityWords.map(escapeText).join("|")}):  |(${labelWords.map(escapeText).join("|")}) ?: {0,3})`;
+const ending = `(?:(${severityWords.map(escapeText).join("|")}):  |(${labelWords.map(escapeText).join("|")}) ?:(?: {2}| ?))`;
 
 /** Compiles a `log_line_prefix`. Any text is one: what PostgreSQL does not know prints nothing. */
 export function compilePrefix(text: string): Prefix {
@@ -132,13 +137,14 @@ export function compilePrefix(text: string): Prefix {
     }
   }
   const shape = source.join("") + optional;
-  const compile = (names: string) => new RegExp(`${shape.replaceAll("NAME", names)} {0,2}${ending}`, "y");
+  const compile = (names: string) => new RegExp(`${shape.replaceAll(namePlace, names)} {0,2}${ending}`, "y");
   return {
     text,
     pattern: compile(`[^\\n]{0,${nameCharsMax}}`),
     firstReading: names.length === 0 ? null : compile(`[^\\n]{0,${nameCharsMax}}?`),
     groups,
     names,
+    isPadded: /%-?\d+[auhd]/.test(text),
     severityGroup: group + 1,
     labelGroup: group + 2,
   };

@@ -12,6 +12,7 @@
  */
 
 import { cutMark } from "../text.ts";
+import { isDigit, isIdentifierStart, isLineBreak, isSpace, isTagPart, isWordPart } from "./characters.ts";
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
@@ -276,29 +277,4 @@ export class LiteralScanner {
   #code(at: number): number {
     return at < this.#textEnd ? this.#text.charCodeAt(at) : none;
   }
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
-}
-
-/** A letter, `_`, or anything beyond ASCII, blanks of Unicode included. */
-function isIdentifierStart(code: number): boolean {
-  return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || code >= 0x80;
-}
-
-function isTagPart(code: number): boolean {
-  return isIdentifierStart(code) || isDigit(code);
-}
-
-function isWordPart(code: number): boolean {
-  return isIdentifierStart(code) || isDigit(code) || code === dollar;
-}
-
-function isLineBreak(code: number): boolean {
-  return code === newline || code === carriageReturn;
-}
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || (code >= 0x09 && code <= 0x0d);
 }

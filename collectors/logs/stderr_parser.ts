@@ -1,0 +1,280 @@
+/**
+ * Reads what `log_destination = stderr` writes, with any `log_line_prefix`.
+ *
+ * - A line that begins with a TAB continues the line before it.
+ * - DETAIL, HINT, QUERY, CONTEXT, LOCATION, BACKTRACE and STATEMENT come at most once an entry, in this order, and
+ *   belong to the last entry of their process, also when other processes have written in between. So the last
+ *   `logOpenEntriesMax` entries stay open. QUERY, LOCATION and BACKTRACE have no field; LOCATION tells that the
+ *   SQLSTATE stands before the message (`log_error_verbosity = verbose`).
+ * - A line without the prefix is an entry of its own, of level UNKNOWN; so is what belongs to no open entry.
+ * - Entries leave in the order of their first lines. What is held: the open entries, each text cut beyond its limit,
+ *   the block that the youngest texts are slices of, and the unfinished line (`record_feed.ts`).
+ *
+ * @module
+ */
+
+import * as limits from "../../limits.ts";
+import { emptyEntry, finishEntry, type LogEntry } from "./entry.ts";
+import { LineGiant } from "./giants.ts";
+import { englishPosition, kindOf, knownName, levelOf, type LineKind, lineKinds } from "./languages.ts";
+import {
+  fileStart,
+  type LogParser,
+  type LogRecord,
+  noCounts,
+  noneClaimed,
+  type ParserCounts,
+  type ParserOptions,
+  type ResumePoint,
+} from "./log_parser.ts";
+import { compilePrefix, type Prefix } from "./prefix.ts";
+import { type Block, RecordFeed } from "./record_feed.ts";
+import { epochToIso, TimeZone } from "./timezone.ts";
+
+const tab = 9;
+
+/** The other way to read a first line: with the shortest names. */
+interface FirstReading {
+  match: RegExpExecArray;
+  message: string;
+  /** Characters of the message as it is read now, without what continues it. */
+  replaces: number;
+}
+
+/** An entry that may get further lines. */
+interface OpenEntry {
+  entry: LogEntry;
+  offset: number;
+  /** The field that a continuation line adds to; null for what has no field. */
+  growing: "message" | "detail" | "hint" | "context" | "statement" | null;
+  /** Place of the last line in {@link lineKinds}; -1 after the first line, beyond them when none may follow. */
+  lastKind: number;
+  firstReading: FirstReading | null;
+  /** Where lines of it stand behind later entries. */
+  late: number[] | null;
+}
+
+/** A line that is being read. */
+interface Line {
+  block: Block;
+  start: number;
+  end: number;
+}
+
+const noKindLeft = lineKinds.length;
+/** With `log_error_verbosity = verbose`. */
+const verboseState = /^([0-9A-Z]{5}): /;
+
+/** See {@link LogParser}. */
+export class StderrParser implements LogParser {
+  readonly counts: ParserCounts = noCounts();
+  readonly #prefix: Prefix;
+  readonly #file: string | null;
+  readonly #zone: TimeZone;
+  readonly #feed: RecordFeed;
+  readonly #open: OpenEntry[] = [];
+  /** Whose line the last one was; null for a line that was left out, as is what continues it. */
+  #last: OpenEntry | null = null;
+  #leavesOut = false;
+  #claimed: readonly number[];
+  #records: LogRecord[] = [];
+  /** In the file, behind the last line that has been read. */
+  #read: number;
+  /** Whether a word of another language has been seen. */
+  #isTranslated = false;
+
+  constructor(options: ParserOptions & { prefix?: string } = {}) {
+    const { file = null, zone = new TimeZone(), from = fileStart, prefix = defaultPrefix } = options;
+    this.#prefix = compilePrefix(prefix);
+    this.#file = file;
+    this.#zone = zone;
+    this.#claimed = from.claimed;
+    this.#read = from.offset;
+    const skipped = (bytes: number) => {
+      this.counts.skippedBytes += bytes;
+    };
+    const read = (block: Block) => this.#readBlock(block);
+    this.#feed = new RecordFeed({ read, giant: () => new LineGiant(), skipped }, { offset: from.offset });
+  }
+
+  get resume(): ResumePoint {
+    return { offset: this.#open[0]?.offset ?? this.#read, claimed: this.#claimed };
+  }
+
+  push(bytes: Uint8Array): LogRecord[] {
+    this.counts.bytes += bytes.length;
+    this.#feed.push(bytes);
+    return this.#take();
+  }
+
+  settle(): LogRecord[] {
+    while (this.#open.length > 0) this.#emit();
+    this.#last = null;
+    return this.#take();
+  }
+
+  finish(): LogRecord[] {
+    this.#feed.finish();
+    return this.settle();
+  }
+
+  #take(): LogRecord[] {
+    const records = this.#records;
+    this.#records = [];
+    return records;
+  }
+
+  #readBlock(block: Block): number {
+    const { text } = block;
+    const { pattern, severityGroup, labelGroup } = this.#prefix;
+    for (let start = 0; start < text.length;) {
+      const end = text.indexOf("\n", start);
+      const line = { block, start, end };
+      this.counts.lines++;
+      if (start === end) this.counts.blankLines++;
+      else if (text.charCodeAt(start) === tab) this.#continue(line);
+      else {
+        this.#leavesOut = false;
+        pattern.lastIndex = start;
+        const match = pattern.exec(text);
+        if (match === null) this.#openEntry(line, emptyEntry("UNKNOWN", text.slice(start, end), this.#file), noKindLeft);
+        else if (match[severityGroup] !== undefined) this.#begin(line, match);
+        else this.#attach(line, { match, label: match[labelGroup]! });
+      }
+      start = end + 1;
+    }
+    this.#read = block.offsetOf(text.length);
+    return text.length;
+  }
+
+  /** The first line of an entry. */
+  #begin(line: Line, match: RegExpExecArray): void {
+    const { pattern, severityGroup } = this.#prefix;
+    const message = line.block.text.slice(pattern.lastIndex, line.end);
+    const word = match[severityGroup]!;
+    const level = levelOf(word);
+    if (level !== word) this.#isTranslated = true;
+    const entry = emptyEntry(level, message, this.#file);
+    this.#fill(entry, match);
+    const opened = this.#openEntry(line, entry, -1);
+    if (this.#isAmbiguous(match)) opened.firstReading = this.#readFirst(line, message);
+  }
+
+  /** A line that belongs to an entry before it. */
+  #attach(line: Line, { match, label }: { match: RegExpExecArray; label: string }): void {
+    const { text } = line.block;
+    const kind = kindOf(label)!;
+    const place = lineKinds.indexOf(kind);
+    const rest = text.slice(this.#prefix.pattern.lastIndex, line.end);
+    if (label !== kind.toUpperCase()) this.#isTranslated = true;
+    const owner = this.#ownerOf(match, place);
+    if (owner === null) return this.#orphan(line, match, `${label}:  ${rest}`);
+    if (owner !== this.#open.at(-1)) (owner.late ??= []).push(line.block.offsetOf(line.start));
+    if (owner.firstReading !== null && !this.#isAmbiguous(match)) this.#reconsider(owner, match);
+    owner.lastKind = place;
+    this.#last = owner;
+    owner.growing = null;
+    if (kind === "location") takeVerboseState(owner.entry);
+    else if (kind !== "query" && kind !== "backtrace") {
+      owner.entry[kind] = rest;
+      owner.growing = kind;
+    }
+  }
+
+  /** What belongs to an entry that is gone, or was never in this file. */
+  #orphan(line: Line, match: RegExpExecArray, message: string): void {
+    if (this.#claimed.length > 0 && this.#claimed.includes(line.block.offsetOf(line.start))) {
+      this.#last = null;
+      this.#leavesOut = true;
+      return;
+    }
+    const entry = emptyEntry("UNKNOWN", message, this.#file);
+    this.#fill(entry, match);
+    this.#openEntry(line, entry, noKindLeft);
+  }
+
+  #ownerOf(match: RegExpExecArray, place: number): OpenEntry | null {
+    const pid = this.#pidOf(match);
+    for (let index = this.#open.length - 1; index >= 0; index--) {
+      const open = this.#open[index]!;
+      // Without a process in the prefix: the last entry of any.
+      if (open.entry.level === "UNKNOWN" || (pid !== null && open.entry.pid !== pid)) continue;
+      return open.lastKind < place ? open : null;
+    }
+    return null;
+  }
+
+  #continue(line: Line): void {
+    if (this.#leavesOut) return;
+    const text = line.block.text.slice(line.start + 1, line.end);
+    if (this.#last === null) {
+      this.#openEntry(line, emptyEntry("UNKNOWN", text, this.#file), noKindLeft);
+      return;
+    }
+    const { entry, growing } = this.#last;
+    if (growing === null) return;
+    const before = entry[growing] ?? "";
+    // One character more than may stay, so that the cut is seen.
+    if (before.length <= limits.logTextCharsMax) entry[growing] = `${before}\n${text}`;
+  }
+
+  #openEntry(line: Line, entry: LogEntry, lastKind: number): OpenEntry {
+    const offset = line.block.offsetOf(line.start);
+    const opened: OpenEntry = { entry, offset, growing: "message", lastKind, firstReading: null, late: null };
+    this.#last = opened;
+    this.#open.push(opened);
+    if (this.#open.length > limits.logOpenEntriesMax) this.#emit();
+    return opened;
+  }
+
+  #emit(): void {
+    const { entry, late } = this.#open.shift()!;
+    if (this.#isTranslated && entry.level !== "UNKNOWN") entry.message = englishPosition(entry.message);
+    // Where the words do not tell a notice from a warning.
+    if (entry.level === "WARNING" && entry.sqlstate === noState) entry.level = "NOTICE";
+    if (entry.sqlstate === noState) entry.sqlstate = null;
+    if (finishEntry(entry)) this.counts.cutEntries++;
+    const offset = this.#open[0]?.offset ?? this.#read;
+    if (late !== null || this.#claimed.length > 0) {
+      this.#claimed = [...this.#claimed, ...late ?? []].filter((claimed) => claimed > offset);
+    }
+    this.#records.push({ entry, offset, claimed: this.#claimed.length === 0 ? noneClaimed : this.#claimed });
+  }
+
+  #isAmbiguous(match: RegExpExecArray): boolean {
+    return this.#prefix.names.some((group) => match[group]?.includes(":  "));
+  }
+
+  #readFirst(line: Line, message: string): FirstReading | null {
+    const { firstReading, severityGroup } = this.#prefix;
+    firstReading!.lastIndex = line.start;
+    const match = firstReading!.exec(line.block.text);
+    if (match === null || match[severityGroup] === undefined) return null;
+    const first = line.block.text.slice(firstReading!.lastIndex, line.end);
+    return { match, message: first, replaces: message.length };
+  }
+
+  /** A further line of the entry has short names: so its first line is to be read with them, too. */
+  #reconsider(open: OpenEntry, further: RegExpExecArray): void {
+    const { match, message, replaces } = open.firstReading!;
+    if (this.#prefix.names.some((group) => match[group] !== further[group])) return;
+    open.entry.level = levelOf(match[this.#prefix.severityGroup]!);
+    open.entry.message = message + open.entry.message.slice(replaces);
+    this.#fill(open.entry, match);
+    open.firstReading = null;
+  }
+
+  #fill(entry: LogEntry, match: RegExpExecArray): void {
+    const { groups } = this.#prefix;
+    entry.timestamp = this.#timestampOf(match);
+    entry.pid = this.#pidOf(match);
+    entry.user = this.#nameOf(match[groups.user]);
+    entry.database = this.#nameOf(match[groups.database]);
+    entry.application_name = this.#nameOf(match[groups.application_name]);
+    if (groups.backend_type > 0) entry.backend_type = this.#nameOf(match[groups.backend_type]);
+    if (groups.sqlstate > 0) entry.sqlstate = match[groups.sqlstate] ?? null;
+    if (groups.session_id > 0) entry.session_id = match[groups.session_id] ?? null;
+    if (groups.session_line > 0) entry.session_line = Number(match[groups.session_line] ?? Number.NaN) || null;
+    if (groups.query_id > 0) entry.query_id = queryIdOf(match[groups.query_id]);
+  }
+}
