@@ -114,6 +114,17 @@ export const cpuTimesSlackMs = 3_000;
 export const statementsMax = 100;
 /** Characters (UTF-16 units) of a statement's query, the mark of a cut included. */
 export const statementQueryCharsMax = 1_000;
+/**
+ * The counters are read in full once in so many reads, and otherwise what has changed: a full read costs the server
+ * three to five times as much, so this adds a tenth to what it costs on average. It brings what the others may overlook.
+ */
+export const fullReadEvery = 30;
+/** Entries that the server has dropped are remembered until they are this share of those it has. */
+export const droppedEntriesShareMax = 0.25;
+/** Places for each entry that is known, before rounding up to a power of two: nearly every entry finds one. */
+export const statementSlotsFactor = 1.5;
+/** Places in all: 1 MB sent a cycle. Entries beyond (some 170,000) are sent each time. */
+export const statementSlotsMax = 2 ** 18;
 /** Texts that are kept, the most recently reported ones: 4 MB at most. Twenty documents without one in common. */
 export const statementTextsMax = 2_000;
 /** The agent's own statements under a role that others use: so many texts more are asked for, to find and replace them. */
@@ -158,7 +169,32 @@ export const logGiantTextBytesMax = 64 * 1024;
 export const logGiantTextsMax = 128;
 /** Entries of stderr that wait for lines of theirs while other processes write in between. */
 export const logOpenEntriesMax = 16;
+/** Processes whose user and database are remembered, to read lines of theirs that forge another. */
+export const logSessionsMax = 1_000;
 /** Conversions of local time that are remembered, ten minutes each. */
 export const logLocalTimesMax = 1_000;
 /** What is read of a log file at once. */
 export const logBlockBytes = 256 * 1024;
+
+// Of following logs.
+
+/** Between two looks at the logs: new lines are noticed within a second. */
+export const logPollMs = 700;
+/** Of a file's beginning, what it is known again by. */
+export const logHeadBytesMax = 1_024;
+/** A deleted file is let go after so many reads in a row that brought nothing. */
+export const logGoneReads = 10;
+/** Files that are followed at once, the most recently written first. */
+export const logFilesMax = 64;
+/** A file that lags so far behind another format of the same log is no longer written. */
+export const logFormatStaleMs = 10 * 60 * 1_000;
+/** Generations of a log whose heads are remembered as read to their end. */
+export const logGenerationsRemembered = 64;
+/** From this share of the outbox's cap on, entries below WARNING are thinned out. */
+export const logThinningFill = 0.5;
+/** A document of entries is sent when it has so many entries or bytes of text, */
+export const logBatchEntriesMax = 500;
+export const logBatchBytesMax = 512 * 1024;
+/** or after so long, sooner with an entry of a web request. */
+export const logBatchMs = 10_000;
+export const logBatchCorrelatedMs = 700;

@@ -2,7 +2,8 @@
  * Who blocks whom: `pg_locks` and `pg_blocking_pids`, with the web request behind each side.
  *
  * Nobody waits: no statement is sent. Somebody waits: one statement asks about the waiters and those they wait for; what
- * travels grows with them and not with the square of a queue. docs/documents/pg_locks.md has the definitions.
+ * travels grows with them and not with the square of a queue. A role that may not see who waits has to ask every time.
+ * docs/documents/pg_locks.md has the definitions.
  *
  * @module
  */
@@ -71,14 +72,16 @@ export class LocksCollector implements Collector {
 
   async collect(context: CollectContext): Promise<Collection> {
     const waiting = await this.#waiters.lockWaiters(context);
-    const rows = waiting.length === 0 ? [] : await this.#ask(waiting, context.signal);
+    const server = await this.#database.server();
+    // Without pg_read_all_stats pg_stat_activity hides what others wait for; pg_locks does not.
+    const isQuiet = waiting.length === 0 && server.readsAllStats;
+    const rows = isQuiet ? [] : await this.#ask(server, waiting, context.signal);
     const data = toData(readFindings(rows, this.#queryText));
     this.#sayTruncated(data);
     return { kind: "samples", data: { ...data }, rows: data.count };
   }
 
-  async #ask(waiting: readonly number[], signal: AbortSignal): Promise<readonly Row[]> {
-    const server = await this.#database.server();
+  async #ask(server: Server, waiting: readonly number[], signal: AbortSignal): Promise<readonly Row[]> {
     let views = this.#views.get(server);
     if (views === undefined) {
       views = readLockViews(await this.#database.query({ text: lockViewsSql }, signal));

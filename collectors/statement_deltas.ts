@@ -8,29 +8,19 @@
  * @module
  */
 
-import {
-  addRecord,
-  type Head,
-  isHidden,
-  isoTime,
-  type Layout,
-  parseRecord,
-  readHead,
-  readValues,
-  type Values,
-} from "./statement_records.ts";
+import { type Head, type Layout, readHead, readValues, type Values } from "./statement_records.ts";
 
-/** One read of all entries. */
+/** All entries as they were at one time. */
 export interface Snapshot {
   /** Records by key; as many as the server's `pg_stat_statements.max` allows. */
   records: ReadonlyMap<string, string>;
+  /** Those that can be reported, where that is not all of them. */
+  present?: ReadonlyMap<string, string>;
   /** Entries whose `queryid` the role may not see. */
   hidden: number;
   /** When the server started, to tell it from another one behind the same pooler. */
   serverStart: string | null;
   statsReset: string | null;
-  /** Entries that the server has dropped for want of room, so far. */
-  dealloc: number | null;
   /** On the monotonic clock. */
   takenMs: number;
 }
@@ -41,28 +31,6 @@ export interface Ranked {
   /** Execution time since the previous read; in total when there is none. */
   spentMs: number;
   totalMs: number;
-}
-
-/** Makes a snapshot of what the server answered. The row of all is told by its beginning. */
-export function readSnapshot(rows: readonly string[], layout: Layout, takenMs: number): Snapshot {
-  const records = new Map<string, string>();
-  const snapshot: Snapshot = { records, hidden: 0, serverStart: null, statsReset: null, dealloc: null, takenMs };
-  for (const record of rows) {
-    if (!record.startsWith("(")) {
-      const [serverStart = null, dealloc = null, statsReset = null] = parseRecord(record.slice(record.indexOf("(")));
-      const known = {
-        serverStart,
-        statsReset: isoTime(statsReset),
-        dealloc: dealloc === null ? null : Number(dealloc),
-      };
-      Object.assign(snapshot, known);
-      continue;
-    }
-    const { key } = readHead(record, layout);
-    if (isHidden(key)) snapshot.hidden++;
-    else addRecord(records, key, record);
-  }
-  return snapshot;
 }
 
 /** Two reads of the same server, the earlier one null when there is none. */
@@ -92,7 +60,8 @@ export class Interval {
   rank(count: number): Ranked[] {
     const best: Ranked[] = [];
     let floorMs = 0;
-    for (const [key, record] of this.#now.records) {
+    for (const [key, record] of this.#now.present ?? this.#now.records) {
+      if (floorMs > 0 && this.#isIdle(key, record)) continue;
       const head = readHead(record, this.#layout);
       const spentMs = this.#spentMs(key, record, head);
       if (spentMs < floorMs) continue;
@@ -111,6 +80,11 @@ export class Interval {
     if (record === undefined) return this.#seesMore ? null : this.#sinceItsStart(now);
     const before = readValues(record, this.#layout);
     return this.#isNew(now, before, key) ? this.#sinceItsStart(now) : this.#difference(now, before);
+  }
+
+  /** Whether the entry is as it was. */
+  #isIdle(key: string, record: string): boolean {
+    return !this.#wasReset && this.#before?.records.get(key) === record;
   }
 
   #spentMs(key: string, record: string, { totalMs, statsSince }: Head): number {

@@ -11,7 +11,7 @@ import type { Column, ColumnKind, Layout } from "./statement_records.ts";
 
 /** The function's columns, whatever the schema; it is the extension's own by pg_depend, not by its name. */
 export const extensionSql = `/* bitville-monitor: pg_stat_statements extension */
-select /* bitville-monitor */ pg_catalog.current_database()::text as database,
+select pg_catalog.current_database()::text as database,
   to_regrole(quote_ident(current_user))::oid::text as role, current_setting('is_superuser') = 'on' as superuser,
   exists (select from pg_catalog.pg_settings where name = 'pg_stat_statements.max') as loaded,
   available.default_version::text as available_version, extension.extversion::text as version,
@@ -36,37 +36,10 @@ left join lateral (
     and refobjid = extension.oid and proname = 'pg_stat_statements' and pronargs = 1
 ) as counters on true`;
 
-/**
- * All entries without their texts, one string each. The first row, which does not begin with a parenthesis, is of all:
- * when the server started, deallocations, and the last reset. Zeros are left out, as nulls, because writing them costs
- * the server more than telling them.
- */
-function countersSql(
-  { schema, layout, hasInfo, role, superuser }: Omit<Extension, "countersSql" | "textsSql">,
-): string {
-  const info = hasInfo
-    ? `dealloc, date_part('epoch', stats_reset))::text as record from ${schema}.pg_stat_statements_info()`
-    : "null, null)::text as record";
-  const fields = layout.columns.map((column, index) => fieldSql(column, { given: index <= layout.keyColumns }));
-  return `/* bitville-monitor: pg_stat_statements */
-select /* bitville-monitor */ 'all' || row(date_part('epoch', pg_postmaster_start_time()), ${info}
-union all
-select row(${fields.join(", ")})::text
-from ${schema}.pg_stat_statements(false) as s${superuser ? "" : ` where s.userid <> ${role}`}`;
-}
-
-function fieldSql({ name, kind }: Column, { given }: { given: boolean }): string {
-  const column = `s.${quoteIdentifier(name)}`;
-  if (name === "stats_since") return `date_part('epoch', ${column})`;
-  // Equal to stats_since unless somebody has reset the extremes alone.
-  if (kind === "time") return `date_part('epoch', nullif(${column}, s.stats_since))`;
-  return kind === "number" && !given ? `nullif(${column}, 0)` : column;
-}
-
 /** The texts of some entries. The server reads all texts for it, so it is asked rarely. */
 function textsSql(schema: string): string {
   return `/* bitville-monitor: pg_stat_statements texts */
-select /* bitville-monitor */ concat_ws(',', s.userid, s.dbid, s.queryid) as key, left(s.query, $4) as query
+select concat_ws(',', s.userid, s.dbid, s.queryid) as key, left(s.query, $4) as query
 from ${schema}.pg_stat_statements(true) as s
 where (s.userid, s.dbid, s.queryid) in (select * from unnest($1::oid[], $2::oid[], $3::bigint[]))
   and s.query is not null`;
@@ -81,10 +54,11 @@ export interface Extension {
   availableVersion: string | null;
   layout: Layout;
   hasInfo: boolean;
+  /** Whether entries can share a key: those of top-level and of nested runs, where an old version does not tell. */
+  sharesKeys: boolean;
   /** The agent's own role: its oid, and whether others share it. */
   role: string;
   superuser: boolean;
-  countersSql: string;
   textsSql: string;
 }
 
@@ -110,18 +84,20 @@ export function readFinding(row: Row | undefined): Finding {
     };
   }
   const availableVersion = readText(row, "available_version");
+  const isOld = availableVersion !== null && isOlder(version, availableVersion);
   const extension = {
     schema: quoteIdentifier(schema!),
     version,
-    availableVersion: availableVersion !== null && isOlder(version, availableVersion) ? availableVersion : null,
+    availableVersion: isOld ? availableVersion : null,
     layout: columns,
     hasInfo: readBoolean(row, "has_info"),
+    sharesKeys: isOld && !columns.columns.some(({ name }) => name === "toplevel"),
     role: readText(row, "role") ?? "0",
     superuser: readBoolean(row, "superuser"),
   };
   return {
     kind: "found",
-    extension: { ...extension, countersSql: countersSql(extension), textsSql: textsSql(extension.schema) },
+    extension: { ...extension, textsSql: textsSql(extension.schema) },
   };
 }
 
@@ -189,7 +165,8 @@ const kinds: Record<string, ColumnKind> = {
   "timestamp with time zone": "time",
 };
 
-function quoteIdentifier(name: string): string {
+/** A name as SQL has it. */
+export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 

@@ -11,7 +11,7 @@ import type { Database } from "./database.ts";
 import { readText } from "./row.ts";
 
 const namesSql = `/* bitville-monitor: pg_stat_statements names */
-select /* bitville-monitor */ 'd' || oid as key, datname::text as name from pg_catalog.pg_database
+select 'd' || oid as key, datname::text as name from pg_catalog.pg_database
 where oid = any($1::oid[])
 union all
 select 'r' || oid, rolname::text from pg_catalog.pg_roles where oid = any($2::oid[])`;

@@ -3,7 +3,8 @@
  *
  * - At most one read a cycle, and none before the last one's cost has been paid off {@link limits.textPauseFactor} times.
  * - A read that fails costs the texts and nothing else; the next one waits twice as long.
- * - The cache is bounded and belongs to one server.
+ * - The cache is bounded and belongs to one server. It holds what may be sent: under `redacted` no literals.
+ * - Where no text may be sent, none is read.
  *
  * @module
  */
@@ -12,13 +13,13 @@ import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import { type Database, DatabaseError } from "./database.ts";
+import { presentQuery, type QueryText } from "./query_text.ts";
 import { readText } from "./row.ts";
 import type { Extension } from "./statement_extension.ts";
-import { truncate } from "./text.ts";
 
-/** What the texts of the agent's statements have near their beginning. From 18 on the server drops leading comments. */
-const ownMark = "/* bitville-monitor";
-const ownMarkWithin = 120;
+/** What the texts of the agent's statements have near their beginning, before or after their first word. */
+const ownMark = "/* bitville-monitor:";
+const ownMarkWithin = 100;
 
 /**
  * How much of a text is asked for: in a database without an encoding the server counts bytes, of which a character has
@@ -26,11 +27,21 @@ const ownMarkWithin = 120;
  */
 const askedCharsMax = limits.statementQueryCharsMax * 4 + 1;
 
+/** What {@link StatementTexts} is made of. */
+export interface StatementTextsOptions {
+  database: Database;
+  log: Log;
+  clock: Pick<Clock, "monotonicMs">;
+  queryText: QueryText;
+  textsMax: number;
+}
+
 /** Reads and keeps texts by `userid,dbid,queryid`. */
 export class StatementTexts {
   readonly #database: Database;
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #queryText: QueryText;
   readonly #textsMax: number;
   /** The most recently used last. */
   readonly #texts = new Map<string, string>();
@@ -39,10 +50,11 @@ export class StatementTexts {
   #pauseMs = 0;
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: { database: Database; log: Log; clock: Pick<Clock, "monotonicMs">; textsMax: number }) {
+  constructor(options: StatementTextsOptions) {
     this.#database = options.database;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#queryText = options.queryText;
     this.#textsMax = options.textsMax;
   }
 
@@ -78,6 +90,7 @@ export class StatementTexts {
 
   /** Reads the texts of those among `keys` that are not known, if it is time. Never throws for want of an answer. */
   async read(keys: readonly string[], extension: Extension, signal: AbortSignal): Promise<void> {
+    if (this.#queryText === "none") return;
     const wanted = [...new Set(keys)].filter((key) => !this.#texts.has(key) && !this.#own.has(key));
     const startMs = this.#clock.monotonicMs();
     if (wanted.length === 0 || startMs < this.#pausedUntilMs) return;
@@ -101,10 +114,15 @@ export class StatementTexts {
     this.#pausedUntilMs = this.#clock.monotonicMs() + this.#pauseMs;
   }
 
+  /** Normalised by the server but for utility statements, whose literals stay. */
+  #present(text: string): string {
+    return presentQuery(text, { mode: this.#queryText, charsMax: limits.statementQueryCharsMax }) ?? "";
+  }
+
   #keep(key: string, text: string, { role, superuser }: Extension): void {
     const isOwn = superuser && key.startsWith(`${role},`) && text.slice(0, ownMarkWithin).includes(ownMark);
     if (isOwn) this.#own.add(key);
-    else this.#texts.set(key, truncate(text, limits.statementQueryCharsMax));
+    else this.#texts.set(key, this.#present(text));
     for (const cache of [this.#texts, this.#own]) {
       for (const oldest of cache.keys()) {
         if (cache.size <= this.#textsMax) break;

@@ -1,7 +1,7 @@
 /**
  * Which statements cost the server its time: `pg_stat_statements`.
  *
- * - The counters are read once a cycle, without texts; a failure to get texts or names never costs them.
+ * - The counters are read once a cycle, without texts and, as a rule, only of entries that have changed; a failure to get texts or names never costs them.
  * - What deltas are measured against advances only when a document is stored, so that no interval is lost.
  * - What was found out about a server, its entries included, is never held against another one.
  *
@@ -13,8 +13,9 @@ import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { CollectContext, Collection, Collector } from "./collector.ts";
 import { type Database, DatabaseError, type Server } from "./database.ts";
-import { readText } from "./row.ts";
-import { Interval, readSnapshot, type Snapshot } from "./statement_deltas.ts";
+import type { QueryText } from "./query_text.ts";
+import { countersSql, countersValues, type MarkMasks, markMasks, readCounters } from "./statement_counters.ts";
+import { Interval } from "./statement_deltas.ts";
 import {
   type Extension,
   extensionSql,
@@ -23,6 +24,8 @@ import {
   notLoaded,
   readFinding,
 } from "./statement_extension.ts";
+import type { MarkTable } from "./statement_marks.ts";
+import { readEntries, type Remembered } from "./statement_memory.ts";
 import { StatementNames } from "./statement_names.ts";
 import { readValues, textKeyOf, type Values } from "./statement_records.ts";
 import { StatementTexts } from "./statement_texts.ts";
@@ -38,8 +41,11 @@ export interface StatementsOptions {
   database: Database;
   log: Log;
   clock: Pick<Clock, "monotonicMs">;
+  /** `collection.query_text`. */
+  queryText: QueryText;
   statementsMax?: number;
   textsMax?: number;
+  markMasks?: MarkMasks;
 }
 
 /** What is known of one server. */
@@ -49,15 +55,19 @@ interface Known {
   finding: Finding | null;
   /** When the extension was looked for, on the monotonic clock. */
   foundMs: number;
-  previous: Snapshot | null;
+  /** What the last stored document was made of. */
+  previous: Remembered | null;
+  /** Whether the last read failed. */
+  failed: boolean;
 }
 
 /** The entries of one read, and what they are measured against. */
 interface Reading {
   known: Known;
   extension: Extension;
-  snapshot: Snapshot;
+  snapshot: Remembered;
   interval: Interval;
+  costMs: number;
 }
 
 /** Reads the statements with the most execution time, with exact deltas. */
@@ -67,6 +77,7 @@ export class StatementsCollector implements Collector {
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #statementsMax: number;
+  readonly #markMasks: MarkMasks;
   readonly #texts: StatementTexts;
   #known: Known | null = null;
   /** What was last said, so that nothing is said twice. */
@@ -78,13 +89,14 @@ export class StatementsCollector implements Collector {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#statementsMax = options.statementsMax ?? limits.statementsMax;
+    this.#markMasks = options.markMasks ?? markMasks;
     this.#texts = new StatementTexts({ ...options, textsMax: options.textsMax ?? limits.statementTextsMax });
   }
 
   async collect({ signal }: CollectContext): Promise<Collection> {
     const reading = await this.#read(signal);
     if ("reason" in reading) return { kind: "skipped", reason: reading.reason };
-    const { known, snapshot, interval, extension } = reading;
+    const { known, snapshot, interval, extension, costMs } = reading;
     this.#hintAtPrivilege(known.server, snapshot.hidden);
     const statements = await this.#report(reading, signal);
     const data = {
@@ -94,7 +106,7 @@ export class StatementsCollector implements Collector {
       stats_reset: extension.hasInfo ? snapshot.statsReset : null,
       dealloc: snapshot.dealloc,
     };
-    return { kind: "samples", data, rows: statements.length, stored: () => void (known.previous = snapshot) };
+    return { kind: "samples", data, rows: statements.length, costMs, stored: () => void (known.previous = snapshot) };
   }
 
   /**
@@ -107,14 +119,9 @@ export class StatementsCollector implements Collector {
       const finding = await this.#find(known, signal);
       if (finding.kind === "missing") return finding.missing;
       try {
-        const { extension } = finding;
-        const takenMs = this.#clock.monotonicMs();
-        const rows = await this.#database.query({ text: extension.countersSql }, signal);
-        if (await this.#database.server() !== known.server) throw new DatabaseError("Another server answers", changed);
-        this.#say(finding);
-        const snapshot = readSnapshot(rows.map((row) => readText(row, "record") ?? ""), extension.layout, takenMs);
-        return { known, extension, snapshot, interval: new Interval(known.previous, snapshot, extension.layout) };
+        return await this.#readCounters(known, finding.extension, signal);
       } catch (error) {
+        known.failed = true;
         if (!(error instanceof DatabaseError) || error.kind !== "statement") throw error;
         if (error.sqlstate === objectNotInPrerequisiteState) {
           known.finding = { kind: "missing", missing: notLoaded };
@@ -127,12 +134,39 @@ export class StatementsCollector implements Collector {
     }
   }
 
+  async #readCounters(known: Known, extension: Extension, signal: AbortSignal): Promise<Reading> {
+    let costMs = 0;
+    const ask = async (table: MarkTable) => {
+      const startMs = this.#clock.monotonicMs();
+      const query = { text: countersSql(extension, this.#markMasks), values: countersValues(table) };
+      const [row] = await this.#database.query(query, signal);
+      costMs += this.#clock.monotonicMs() - startMs;
+      if (await this.#database.server() !== known.server) throw new DatabaseError("Another server answers", changed);
+      return readCounters(row, extension);
+    };
+    const snapshot = await readEntries({
+      ask,
+      nowMs: () => this.#clock.monotonicMs(),
+      extension,
+      previous: known.failed ? null : known.previous,
+      wanted: this.#wanted(extension),
+    });
+    known.failed = false;
+    this.#say({ kind: "found", extension });
+    return { known, extension, snapshot, interval: new Interval(known.previous, snapshot, extension.layout), costMs };
+  }
+
+  /** How many statements are ranked: some that turn out to be the agent's own are replaced. */
+  #wanted({ superuser }: Extension): number {
+    return this.#statementsMax + (superuser ? limits.ownStatementsMax + this.#texts.ownCount : 0);
+  }
+
   async #know(): Promise<Known> {
     const server = await this.#database.server();
     if (this.#known?.server !== server) {
       this.#texts.forget();
       const names = new StatementNames(this.#database, this.#clock);
-      this.#known = { server, names, finding: null, foundMs: Number.NEGATIVE_INFINITY, previous: null };
+      this.#known = { server, names, finding: null, foundMs: Number.NEGATIVE_INFINITY, previous: null, failed: false };
     }
     return this.#known;
   }
@@ -157,8 +191,7 @@ export class StatementsCollector implements Collector {
     { known, extension, snapshot, interval }: Reading,
     signal: AbortSignal,
   ): Promise<Record<string, unknown>[]> {
-    const spare = extension.superuser ? limits.ownStatementsMax + this.#texts.ownCount : 0;
-    const ranked = interval.rank(this.#statementsMax + spare);
+    const ranked = interval.rank(this.#wanted(extension));
     await this.#texts.read(ranked.map(({ key }) => textKeyOf(key)), extension, signal);
     // Others take the places of the agent's own.
     const chosen = ranked.filter(({ key }) => !this.#texts.isOwn(textKeyOf(key))).slice(0, this.#statementsMax);

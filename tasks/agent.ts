@@ -17,6 +17,7 @@ import { Sender } from "../transport/sender.ts";
 import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
 import { CollectorRun } from "./collector_run.ts";
 import type { Schedule } from "./cron.ts";
+import type { LogRun } from "./log_run.ts";
 
 /** What an agent is made of. It closes the outbox, the delivery and the database when it stops. */
 export interface AgentParts {
@@ -30,6 +31,8 @@ export interface AgentParts {
   random: () => number;
   usage: () => ProcessUsage;
   log: Log;
+  /** Makes what follows the server's logs; absent when none are to be followed. */
+  createLogRun?: (parts: { outbox: Outbox; onStored: () => void }) => LogRun | null;
 }
 
 /** A running agent. */
@@ -37,6 +40,7 @@ export class Agent {
   readonly #parts: AgentParts;
   readonly #sender: Sender;
   readonly #runs: CollectorRun[];
+  readonly #logs: LogRun | null;
   readonly #stopping = new AbortController();
   #ended: Promise<unknown> = Promise.resolve();
 
@@ -55,7 +59,9 @@ export class Agent {
     const intervalMs = parts.intervalS * 1_000;
     const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs });
     const runs = parts.collectors.map(runOf);
-    const status = new AgentStatusCollector({ ...parts, circuit: () => this.#sender.status(), runs });
+    this.#logs = parts.createLogRun?.({ outbox, onStored: () => this.#sender.wake() }) ?? null;
+    const circuit = () => this.#sender.status();
+    const status = new AgentStatusCollector({ ...parts, circuit, runs, logs: this.#logs });
     this.#runs = [...runs, runOf(status)];
   }
 
@@ -68,13 +74,14 @@ export class Agent {
     this.#ended = Promise.all([listening, ...schedules]);
     this.#sender.wake();
     for (const run of this.#runs) void run.run();
+    this.#logs?.start();
   }
 
   /** Stops cleanly: no new runs, running ones end or are cut off, what was collected stays stored. */
   async stop(): Promise<void> {
     const { outbox, delivery, database, clock } = this.#parts;
     this.#stopping.abort();
-    await Promise.all(this.#runs.map((run) => run.stop(limits.stopGraceMs)));
+    await Promise.all([...this.#runs.map((run) => run.stop(limits.stopGraceMs)), this.#logs?.stop()]);
     await this.#sender.stop(limits.sendGraceMs);
     await outbox.close();
     delivery.close();

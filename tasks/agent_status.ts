@@ -7,6 +7,7 @@
 import type { Clock } from "../clock.ts";
 import type { CollectContext, Collection, Collector } from "../collectors/collector.ts";
 import type { Database } from "../collectors/database.ts";
+import type { LogProgress } from "../collectors/logs/log_follower.ts";
 import * as limits from "../limits.ts";
 import type { CircuitStatus } from "../transport/breaker.ts";
 import type { Outbox } from "../transport/outbox.ts";
@@ -35,6 +36,8 @@ export interface AgentStatusSources {
   /** The other collectors' runs. */
   runs: readonly ReportedRun[];
   usage: () => ProcessUsage;
+  /** What follows the server's logs; null when none are followed. */
+  logs: { readonly progress: readonly LogProgress[]; readonly bytesSkipped: number } | null;
   clock: Clock;
 }
 
@@ -62,7 +65,7 @@ export class AgentStatusCollector implements Collector {
       circuit: { state, consecutive_failures: consecutiveFailures },
       collectors: this.#collectors(),
       database: this.#database(),
-      logs: [],
+      logs: this.#sources.logs?.progress ?? [],
       process: { rss_bytes: rssBytes, cpu_s: cpuS },
     };
     return { kind: "samples", data, rows: 1 };
@@ -89,7 +92,7 @@ export class AgentStatusCollector implements Collector {
       evicted_bytes: evictedBytes,
       rejected_records: rejectedRecords,
       quarantined_files: 0,
-      log_bytes_skipped: 0,
+      log_bytes_skipped: this.#sources.logs?.bytesSkipped ?? 0,
       missed_runs: this.#sources.runs.reduce((total, { missedRuns }) => total + missedRuns, 0),
     };
   }

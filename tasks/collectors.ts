@@ -7,10 +7,26 @@
 import type { Clock } from "../clock.ts";
 import type { Collector } from "../collectors/collector.ts";
 import type { Database } from "../collectors/database.ts";
+import { type LogEntry, presentEntry } from "../collectors/logs/entry.ts";
+import { LogSettingsReader } from "../collectors/logs/log_settings.ts";
 import { createCollectors } from "../collectors/registry.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
+import type { Outbox } from "../transport/outbox.ts";
+import { LogRun } from "./log_run.ts";
 import { logFolder } from "./permissions.ts";
+
+/** What follows the server's logs; null when `collection.log_path` is empty. */
+export function logRunOf(
+  config: Config,
+  parts: { database: Database; log: Log; clock: Clock; outbox: Outbox; onStored: () => void },
+): LogRun | null {
+  const { logPath: path, queryText } = config.collection;
+  if (path === "") return null;
+  const settings = new LogSettingsReader(parts.database);
+  const redact = queryText === "full" ? null : (entry: LogEntry) => presentEntry(entry, queryText);
+  return new LogRun({ ...parts, path, settings, redact });
+}
 
 /** What collectors share. */
 export interface CollectorParts {

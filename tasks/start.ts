@@ -9,11 +9,12 @@ import { openPostgresDatabase } from "../collectors/postgres_database.ts";
 import type { Config } from "../config.ts";
 import { createLog, errorMessage, type Log } from "../log.ts";
 import { createSeal } from "../transport/envelope.ts";
+import type { Outbox } from "../transport/outbox.ts";
 import { createHttpDelivery } from "../transport/http_delivery.ts";
 import { openKvOutbox } from "../transport/kv_outbox.ts";
 import { Agent } from "./agent.ts";
 import type { ProcessUsage } from "./agent_status.ts";
-import { collectorsOf } from "./collectors.ts";
+import { collectorsOf, logRunOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
 import { scheduleOnCron } from "./cron.ts";
@@ -65,5 +66,8 @@ async function openAgent(
   const collectors = collectorsOf(config, { database, log, clock, command: "start" });
   const { intervalS } = config.collection;
   const schedule = scheduleOnCron;
-  return new Agent({ outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log });
+  const logs = (parts: { outbox: Outbox; onStored: () => void }) =>
+    logRunOf(config, { database, log, clock, ...parts });
+  const parts = { outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log };
+  return new Agent({ ...parts, createLogRun: logs });
 }

@@ -6,6 +6,7 @@
 
 import * as limits from "../../limits.ts";
 import { correlationId } from "../correlation.ts";
+import { presentMessage, presentQuery, type QueryText } from "../query_text.ts";
 import { truncate } from "../text.ts";
 
 /** PostgreSQL's severities in English, and `UNKNOWN` for a line that no PostgreSQL has written. */
@@ -20,6 +21,7 @@ export const logEntryLevels = [
   "PANIC",
   "UNKNOWN",
 ] as const;
+/** One of them. */
 export type LogEntryLevel = (typeof logEntryLevels)[number];
 
 /** An entry as it goes over the wire (docs/documents/pg_log.md). Null is what the line or its format does not tell. */
@@ -48,6 +50,9 @@ export interface LogEntry {
   backend_type: string | null;
   file: string | null;
 }
+
+/** The SQLSTATE of what is no error; jsonlog leaves it out. */
+export const noState = "00000";
 
 /** An entry that says nothing yet. */
 export function emptyEntry(level: LogEntryLevel, message: string, file: string | null): LogEntry {
@@ -78,6 +83,20 @@ export function finishEntry(entry: LogEntry): boolean {
   const name = entry.application_name;
   if (name !== null) entry.correlation_id = correlationId(name);
   return isTooLong(entry) && cutEntry(entry);
+}
+
+/** The entry as `collection.query_text` allows it to leave the server. */
+export function presentEntry(entry: LogEntry, mode: QueryText): LogEntry {
+  const presentation = { mode, charsMax: limits.logTextCharsMax };
+  const present = (text: string | null) => text === null ? null : presentMessage(text, presentation);
+  return {
+    ...entry,
+    message: presentMessage(entry.message, presentation),
+    detail: present(entry.detail),
+    hint: present(entry.hint),
+    context: present(entry.context),
+    statement: presentQuery(entry.statement, presentation),
+  };
 }
 
 function isTooLong(entry: LogEntry): boolean {

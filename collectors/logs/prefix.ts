@@ -2,13 +2,17 @@
  * `log_line_prefix` as a pattern. A line is read by the shape of its whole prefix, never by searching for a severity:
  * names are chosen by whoever connects and may hold `] LOG:  `.
  *
- * Where a name can be read in two ways, because ` LOG:  ` or the like stands in it or at the beginning of the message,
- * the longest name counts, so that a name never becomes a message. `firstReading` gives the shortest one.
+ * Where a name can be read in several ways, because ` LOG:  ` or the like stands in it or at the beginning of the message,
+ * the longest name counts at first, so that a name never becomes a message. What else is known of the session then tells
+ * whether it was the message: `withNames`.
  *
  * @module
  */
 
 import { labelWords, severityWords } from "./languages.ts";
+
+/** PostgreSQL's own default. */
+export const defaultPrefix = "%m [%p] ";
 
 /** What can be taken from a prefix. */
 export const prefixFields = [
@@ -17,15 +21,14 @@ export const prefixFields = [
   "database",
   "backend_type",
   "pid",
-  "seconds",
-  "milliseconds",
-  "zone",
+  "stamp",
   "epoch",
   "sqlstate",
   "session_id",
   "session_line",
   "query_id",
 ] as const;
+/** One of them. */
 export type PrefixField = (typeof prefixFields)[number];
 
 /** A compiled prefix. */
@@ -33,20 +36,28 @@ export interface Prefix {
   readonly text: string;
   /** Sticky; matches from the line's first character to behind the severity or the label. */
   readonly pattern: RegExp;
-  /** The same, but with the shortest names; null for a prefix without names. */
-  readonly firstReading: RegExp | null;
-  /** Groups of each field in both patterns; 0 for one that the prefix does not have. */
+  /** The same with the shortest names: faster, and enough for a line that can be read in one way only. */
+  readonly shortest: RegExp;
+  /** The longest names end at most so many characters behind the shortest. */
+  readonly namesCharsMax: number;
+  /** Groups of each field; 0 for one that the prefix does not have. */
   readonly groups: Readonly<Record<PrefixField, number>>;
   /** Groups that hold names. */
   readonly names: readonly number[];
   /** Whether names stand between blanks that fill them up. */
   readonly isPadded: boolean;
+  /** Whether a session can change a name while it lasts. */
+  readonly hasApplication: boolean;
+  /** The same pattern for these names alone, in the order of `names`. */
+  withNames(names: readonly string[]): RegExp;
   readonly severityGroup: number;
   readonly labelGroup: number;
 }
 
-/** A name of the catalogue has 63 bytes; one that is longer is no name. */
+/** A name has 63 bytes; one that is longer is none. */
 const nameCharsMax = 64;
+const longestName = `[^\\n]{0,${nameCharsMax}}`;
+const shortestName = `${longestName}?`;
 const stamp = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
 const zone = String.raw`[A-Za-z]{1,10}|[+-]\d\d(?::?\d\d){0,2}`;
 const knownBackends = [
@@ -85,7 +96,9 @@ interface Escape {
   isName?: boolean;
 }
 
-const name = (field: PrefixField): Escape => ({ fields: [field], pattern: `(${namePlace})`, isName: true });
+function name(field: PrefixField): Escape {
+  return { fields: [field], pattern: `(${namePlace})`, isName: true };
+}
 
 /** Of PostgreSQL 12 to 18 (`log_status_format` of elog.c). Others print nothing there, and so they do here. */
 const escapes: Readonly<Record<string, Escape>> = {
@@ -95,8 +108,8 @@ const escapes: Readonly<Record<string, Escape>> = {
   b: { fields: ["backend_type"], pattern: `(${knownBackends}|[^\\n]{0,95}?)` },
   p: { fields: ["pid"], pattern: String.raw`(\d+)` },
   P: { fields: [], pattern: String.raw`\d*` },
-  t: { fields: ["seconds", "zone"], pattern: `(${stamp}) (${zone})` },
-  m: { fields: ["seconds", "milliseconds", "zone"], pattern: String.raw`(${stamp})\.(\d{3}) (${zone})` },
+  t: { fields: ["stamp"], pattern: `(${stamp} (?:${zone}))` },
+  m: { fields: ["stamp"], pattern: `(${stamp}\\.\\d{3} (?:${zone}))` },
   n: { fields: ["epoch"], pattern: String.raw`(\d+\.\d{3})` },
   s: { fields: [], pattern: `${stamp} (?:${zone})` },
   // With log_hostname a name that whoever owns the address has chosen.
@@ -113,7 +126,9 @@ const escapes: Readonly<Record<string, Escape>> = {
   "%": { fields: [], pattern: "%" },
 };
 
-const ending = `(?:(${severityWords.map(escapeText).join("|")}):  |(${labelWords.map(escapeText).join("|")}) ?:(?: {2}| ?))`;
+const ending = `(?:(${severityWords.map(escapeText).join("|")}):  |(${
+  labelWords.map(escapeText).join("|")
+}) ?:(?: {2}| ?))`;
 
 /** Compiles a `log_line_prefix`. Any text is one: what PostgreSQL does not know prints nothing. */
 export function compilePrefix(text: string): Prefix {
@@ -129,19 +144,27 @@ export function compilePrefix(text: string): Prefix {
       optional += ")?";
     } else if (Object.hasOwn(escapes, letter)) {
       const { fields, pattern, isName = false } = escapes[letter]!;
-      // Of a field that comes twice the last one counts; milliseconds only where they stand beside their seconds.
-      if (letter === "t") groups.milliseconds = 0;
+      // Of a field that comes twice the last one counts.
       for (const field of fields) groups[field] = ++group;
       if (isName) names.push(group);
       source.push(padded(pattern, padding!));
     }
   }
   const shape = source.join("") + optional;
-  const compile = (names: string) => new RegExp(`${shape.replaceAll(namePlace, names)} {0,2}${ending}`, "y");
+  const hasApplication = groups.application_name > 0;
+  // The longest application, which anybody can choose; names of the catalogue then only as long as they must be.
+  const pattern = (group: number) => group === groups.application_name || !hasApplication ? longestName : shortestName;
+  const compile = (nameOf: (index: number) => string) => {
+    let index = 0;
+    return new RegExp(`${shape.replaceAll(namePlace, () => nameOf(index++))}${ending}`, "y");
+  };
   return {
     text,
-    pattern: compile(`[^\\n]{0,${nameCharsMax}}`),
-    firstReading: names.length === 0 ? null : compile(`[^\\n]{0,${nameCharsMax}}?`),
+    pattern: compile((index) => pattern(names[index]!)),
+    shortest: compile(() => shortestName),
+    namesCharsMax: names.length * nameCharsMax,
+    withNames: (values) => compile((index) => escapeText(values[index] ?? "")),
+    hasApplication,
     groups,
     names,
     isPadded: /%-?\d+[auhd]/.test(text),

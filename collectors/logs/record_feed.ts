@@ -13,6 +13,8 @@ import * as limits from "../../limits.ts";
 
 const newline = 10;
 const firstBytes = 64 * 1024;
+/** Of a time up to its seconds. */
+const markChars = 19;
 const endOfLine = Uint8Array.of(newline);
 
 /** Takes an overlong record piece by piece. */
@@ -56,21 +58,27 @@ export class Block {
     this.#oneToOne = this.text.length === bytes.length;
   }
 
-  /** The bytes of some of its text, whose beginning and end must follow an end of line. */
-  bytesOf(start: number, end: number): Uint8Array {
-    const from = this.offsetOf(start) - this.#base;
-    return this.#bytes.subarray(from, end === this.text.length ? undefined : this.offsetOf(end) - this.#base);
-  }
-
-  /** Where in the file the character stands, which must follow an end of line. Asked in ascending order. */
+  /** Where in the file the character stands. It begins a line, or 19 characters of ASCII. Asked in ascending order. */
   offsetOf(char: number): number {
     if (char === this.text.length) return this.#end;
     if (this.#oneToOne) return this.#base + char;
-    while (this.#chars < char) {
+    const lineStart = char === 0 ? 0 : this.text.lastIndexOf("\n", char - 1) + 1;
+    while (this.#chars < lineStart) {
       this.#chars = this.text.indexOf("\n", this.#chars) + 1;
       this.#matched = this.#bytes.indexOf(newline, this.#matched) + 1;
     }
-    return this.#base + this.#matched;
+    return this.#base + (char === lineStart ? this.#matched : this.#find(char));
+  }
+
+  /** Invalid bytes have another length as text, so the place is found by what stands there. */
+  #find(char: number): number {
+    const mark = this.text.slice(char, char + markChars);
+    let found = this.#matched - 1;
+    for (let at = this.#chars - 1; at < char;) {
+      at = this.text.indexOf(mark, at + 1);
+      found = indexOfAscii(this.#bytes, mark, found + 1);
+    }
+    return found;
   }
 }
 
@@ -174,5 +182,14 @@ export class RecordFeed {
     this.#buffer.copyWithin(0, count, this.#length);
     this.#length -= count;
     this.#base += count;
+  }
+}
+
+function indexOfAscii(bytes: Uint8Array, text: string, from: number): number {
+  const first = text.charCodeAt(0);
+  for (let at = bytes.indexOf(first, from);; at = bytes.indexOf(first, at + 1)) {
+    let length = 1;
+    while (length < text.length && bytes[at + length] === text.charCodeAt(length)) length++;
+    if (length === text.length || at < 0) return at;
   }
 }

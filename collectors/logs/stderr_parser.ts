@@ -14,9 +14,9 @@
  */
 
 import * as limits from "../../limits.ts";
-import { emptyEntry, finishEntry, type LogEntry } from "./entry.ts";
+import { emptyEntry, finishEntry, type LogEntry, noState } from "./entry.ts";
 import { LineGiant } from "./giants.ts";
-import { englishPosition, kindOf, knownName, levelOf, type LineKind, lineKinds } from "./languages.ts";
+import { englishPosition, kindOf, levelOf, lineKinds } from "./languages.ts";
 import {
   fileStart,
   type LogParser,
@@ -27,19 +27,12 @@ import {
   type ParserOptions,
   type ResumePoint,
 } from "./log_parser.ts";
-import { compilePrefix, type Prefix } from "./prefix.ts";
+import { compilePrefix, defaultPrefix, type Prefix } from "./prefix.ts";
+import { PrefixFields } from "./prefix_fields.ts";
 import { type Block, RecordFeed } from "./record_feed.ts";
-import { epochToIso, TimeZone } from "./timezone.ts";
+import { TimeZone } from "./timezone.ts";
 
 const tab = 9;
-
-/** The other way to read a first line: with the shortest names. */
-interface FirstReading {
-  match: RegExpExecArray;
-  message: string;
-  /** Characters of the message as it is read now, without what continues it. */
-  replaces: number;
-}
 
 /** An entry that may get further lines. */
 interface OpenEntry {
@@ -49,7 +42,10 @@ interface OpenEntry {
   growing: "message" | "detail" | "hint" | "context" | "statement" | null;
   /** Place of the last line in {@link lineKinds}; -1 after the first line, beyond them when none may follow. */
   lastKind: number;
-  firstReading: FirstReading | null;
+  /** The first line, when its names can be read in several ways. */
+  ambiguous: string | null;
+  /** Of the message in that line. */
+  messageChars: number;
   /** Where lines of it stand behind later entries. */
   late: number[] | null;
 }
@@ -59,6 +55,8 @@ interface Line {
   block: Block;
   start: number;
   end: number;
+  /** Behind the severity or the label. */
+  rest: number;
 }
 
 const noKindLeft = lineKinds.length;
@@ -70,7 +68,7 @@ export class StderrParser implements LogParser {
   readonly counts: ParserCounts = noCounts();
   readonly #prefix: Prefix;
   readonly #file: string | null;
-  readonly #zone: TimeZone;
+  readonly #fields: PrefixFields;
   readonly #feed: RecordFeed;
   readonly #open: OpenEntry[] = [];
   /** Whose line the last one was; null for a line that was left out, as is what continues it. */
@@ -80,6 +78,8 @@ export class StderrParser implements LogParser {
   #records: LogRecord[] = [];
   /** In the file, behind the last line that has been read. */
   #read: number;
+  /** Names that the processes had when there was no doubt. */
+  readonly #sessions = new Map<number, string[]>();
   /** Whether a word of another language has been seen. */
   #isTranslated = false;
 
@@ -87,7 +87,7 @@ export class StderrParser implements LogParser {
     const { file = null, zone = new TimeZone(), from = fileStart, prefix = defaultPrefix } = options;
     this.#prefix = compilePrefix(prefix);
     this.#file = file;
-    this.#zone = zone;
+    this.#fields = new PrefixFields(this.#prefix, zone, this.counts);
     this.#claimed = from.claimed;
     this.#read = from.offset;
     const skipped = (bytes: number) => {
@@ -126,22 +126,24 @@ export class StderrParser implements LogParser {
 
   #readBlock(block: Block): number {
     const { text } = block;
-    const { pattern, severityGroup, labelGroup } = this.#prefix;
-    for (let start = 0; start < text.length;) {
-      const end = text.indexOf("\n", start);
-      const line = { block, start, end };
+    const { severityGroup, labelGroup } = this.#prefix;
+    const line = { block, start: 0, end: 0, rest: 0 };
+    while (line.start < text.length) {
+      const { start } = line;
+      const end = line.end = text.indexOf("\n", start);
       this.counts.lines++;
       if (start === end) this.counts.blankLines++;
       else if (text.charCodeAt(start) === tab) this.#continue(line);
       else {
         this.#leavesOut = false;
-        pattern.lastIndex = start;
-        const match = pattern.exec(text);
-        if (match === null) this.#openEntry(line, emptyEntry("UNKNOWN", text.slice(start, end), this.#file), noKindLeft);
-        else if (match[severityGroup] !== undefined) this.#begin(line, match);
+        const match = this.#fields.match(text, start, end);
+        line.rest = this.#fields.rest;
+        if (match === null) {
+          this.#openEntry(line, emptyEntry("UNKNOWN", text.slice(start, end), this.#file), noKindLeft);
+        } else if (match[severityGroup] !== undefined) this.#begin(line, match);
         else this.#attach(line, { match, label: match[labelGroup]! });
       }
-      start = end + 1;
+      line.start = end + 1;
     }
     this.#read = block.offsetOf(text.length);
     return text.length;
@@ -149,15 +151,32 @@ export class StderrParser implements LogParser {
 
   /** The first line of an entry. */
   #begin(line: Line, match: RegExpExecArray): void {
-    const { pattern, severityGroup } = this.#prefix;
-    const message = line.block.text.slice(pattern.lastIndex, line.end);
-    const word = match[severityGroup]!;
-    const level = levelOf(word);
-    if (level !== word) this.#isTranslated = true;
-    const entry = emptyEntry(level, message, this.#file);
-    this.#fill(entry, match);
+    const { text } = line.block;
+    const message = text.slice(line.rest, line.end);
+    const entry = emptyEntry("UNKNOWN", message, this.#file);
+    this.#readHead(entry, match);
     const opened = this.#openEntry(line, entry, -1);
-    if (this.#isAmbiguous(match)) opened.firstReading = this.#readFirst(line, message);
+    if (this.#prefix.names.length === 0) return;
+    if (!this.#fields.isAmbiguous(match)) return this.#remember(entry.pid, match);
+    opened.ambiguous = text.slice(line.start, line.end);
+    const names = entry.pid === null ? undefined : this.#sessions.get(entry.pid);
+    if (names !== undefined) this.#reconsider(opened, names);
+  }
+
+  /** Level and fields of an entry's first line. */
+  #readHead(entry: LogEntry, match: RegExpExecArray): void {
+    const word = match[this.#prefix.severityGroup]!;
+    entry.level = levelOf(word);
+    if (entry.level !== word) this.#isTranslated = true;
+    this.#fields.fill(entry, match);
+  }
+
+  /** User and database of a session stay as they are; an application may be named anew to forge a line. */
+  #remember(pid: number | null, match: RegExpExecArray): void {
+    if (pid === null || this.#prefix.hasApplication) return;
+    if (this.#sessions.get(pid)?.every((name, index) => name === match[this.#prefix.names[index]!])) return;
+    if (this.#sessions.size >= limits.logSessionsMax) this.#sessions.clear();
+    this.#sessions.set(pid, this.#fields.names(match));
   }
 
   /** A line that belongs to an entry before it. */
@@ -165,12 +184,12 @@ export class StderrParser implements LogParser {
     const { text } = line.block;
     const kind = kindOf(label)!;
     const place = lineKinds.indexOf(kind);
-    const rest = text.slice(this.#prefix.pattern.lastIndex, line.end);
+    const rest = text.slice(line.rest, line.end);
     if (label !== kind.toUpperCase()) this.#isTranslated = true;
     const owner = this.#ownerOf(match, place);
     if (owner === null) return this.#orphan(line, match, `${label}:  ${rest}`);
     if (owner !== this.#open.at(-1)) (owner.late ??= []).push(line.block.offsetOf(line.start));
-    if (owner.firstReading !== null && !this.#isAmbiguous(match)) this.#reconsider(owner, match);
+    if (owner.ambiguous !== null && owner.lastKind < 0) this.#reconsider(owner, this.#fields.names(match));
     owner.lastKind = place;
     this.#last = owner;
     owner.growing = null;
@@ -189,12 +208,12 @@ export class StderrParser implements LogParser {
       return;
     }
     const entry = emptyEntry("UNKNOWN", message, this.#file);
-    this.#fill(entry, match);
+    this.#fields.fill(entry, match);
     this.#openEntry(line, entry, noKindLeft);
   }
 
   #ownerOf(match: RegExpExecArray, place: number): OpenEntry | null {
-    const pid = this.#pidOf(match);
+    const pid = this.#fields.pid(match);
     for (let index = this.#open.length - 1; index >= 0; index--) {
       const open = this.#open[index]!;
       // Without a process in the prefix: the last entry of any.
@@ -220,7 +239,15 @@ export class StderrParser implements LogParser {
 
   #openEntry(line: Line, entry: LogEntry, lastKind: number): OpenEntry {
     const offset = line.block.offsetOf(line.start);
-    const opened: OpenEntry = { entry, offset, growing: "message", lastKind, firstReading: null, late: null };
+    const opened: OpenEntry = {
+      entry,
+      offset,
+      growing: "message",
+      lastKind,
+      ambiguous: null,
+      messageChars: entry.message.length,
+      late: null,
+    };
     this.#last = opened;
     this.#open.push(opened);
     if (this.#open.length > limits.logOpenEntriesMax) this.#emit();
@@ -241,40 +268,23 @@ export class StderrParser implements LogParser {
     this.#records.push({ entry, offset, claimed: this.#claimed.length === 0 ? noneClaimed : this.#claimed });
   }
 
-  #isAmbiguous(match: RegExpExecArray): boolean {
-    return this.#prefix.names.some((group) => match[group]?.includes(":  "));
+  /** Something else tells the names of the session: the first line is read with them, if it can be. */
+  #reconsider(open: OpenEntry, names: readonly string[]): void {
+    const match = this.#fields.readWithNames(open.ambiguous!, names);
+    if (match === null) return;
+    // The message was the end of this line, and now begins elsewhere in it.
+    const { entry } = open;
+    const message = open.ambiguous!.slice(match[0].length);
+    entry.message = message + entry.message.slice(open.messageChars);
+    open.messageChars = message.length;
+    this.#readHead(entry, match);
   }
+}
 
-  #readFirst(line: Line, message: string): FirstReading | null {
-    const { firstReading, severityGroup } = this.#prefix;
-    firstReading!.lastIndex = line.start;
-    const match = firstReading!.exec(line.block.text);
-    if (match === null || match[severityGroup] === undefined) return null;
-    const first = line.block.text.slice(firstReading!.lastIndex, line.end);
-    return { match, message: first, replaces: message.length };
-  }
-
-  /** A further line of the entry has short names: so its first line is to be read with them, too. */
-  #reconsider(open: OpenEntry, further: RegExpExecArray): void {
-    const { match, message, replaces } = open.firstReading!;
-    if (this.#prefix.names.some((group) => match[group] !== further[group])) return;
-    open.entry.level = levelOf(match[this.#prefix.severityGroup]!);
-    open.entry.message = message + open.entry.message.slice(replaces);
-    this.#fill(open.entry, match);
-    open.firstReading = null;
-  }
-
-  #fill(entry: LogEntry, match: RegExpExecArray): void {
-    const { groups } = this.#prefix;
-    entry.timestamp = this.#timestampOf(match);
-    entry.pid = this.#pidOf(match);
-    entry.user = this.#nameOf(match[groups.user]);
-    entry.database = this.#nameOf(match[groups.database]);
-    entry.application_name = this.#nameOf(match[groups.application_name]);
-    if (groups.backend_type > 0) entry.backend_type = this.#nameOf(match[groups.backend_type]);
-    if (groups.sqlstate > 0) entry.sqlstate = match[groups.sqlstate] ?? null;
-    if (groups.session_id > 0) entry.session_id = match[groups.session_id] ?? null;
-    if (groups.session_line > 0) entry.session_line = Number(match[groups.session_line] ?? Number.NaN) || null;
-    if (groups.query_id > 0) entry.query_id = queryIdOf(match[groups.query_id]);
-  }
+/** `log_error_verbosity = verbose` sets the SQLSTATE before the message; that it is set is known by the LOCATION. */
+function takeVerboseState(entry: LogEntry): void {
+  const [before, state] = verboseState.exec(entry.message) ?? [];
+  if (before === undefined || state === undefined) return;
+  entry.sqlstate = state;
+  entry.message = entry.message.slice(before.length);
 }

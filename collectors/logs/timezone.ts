@@ -12,6 +12,8 @@
 
 import * as limits from "../../limits.ts";
 
+/** `2026-11-21 06:12:28` */
+const secondsChars = 19;
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
@@ -34,8 +36,11 @@ export class TimeZone {
   readonly #format: Intl.DateTimeFormat | null;
   /** Offsets in minutes, by ten minutes of local time and abbreviation. */
   readonly #offsets = new Map<string, number | null>();
-  #lastText = "";
-  #lastIso: string | null = null;
+  #stamp = "";
+  #iso: string | null = null;
+  /** Of a second: what is written for its milliseconds begins with the same. */
+  #second = "";
+  #secondIso: string | null = null;
 
   /** Takes a name of the IANA database. Throws RangeError on one that it does not have. */
   constructor(name: string | null = null) {
@@ -53,16 +58,22 @@ export class TimeZone {
   }
 
   /**
-   * ISO 8601 in UTC of a local time `2026-11-21 06:12:28` and its zone `CET`, with `milliseconds` of three digits; null
-   * where it cannot be told.
+   * ISO 8601 in UTC of `2026-11-21 06:12:28.226 CET`, with or without milliseconds; null where it cannot be told.
+   * Neighbours in a log mostly have the same second, or the same time.
    */
-  toIso(seconds: string, zone: string, milliseconds = "000"): string | null {
-    const text = seconds + zone;
-    if (text !== this.#lastText) {
-      this.#lastIso = this.#convert(seconds, zone);
-      this.#lastText = text;
+  toIso(stamp: string): string | null {
+    if (stamp === this.#stamp) return this.#iso;
+    const hasMilliseconds = stamp.charCodeAt(secondsChars) === 0x2e;
+    const zone = stamp.slice(hasMilliseconds ? secondsChars + 5 : secondsChars + 1);
+    const second = stamp.slice(0, secondsChars) + zone;
+    if (second !== this.#second) {
+      this.#secondIso = this.#convert(stamp.slice(0, secondsChars), zone);
+      this.#second = second;
     }
-    return this.#lastIso === null ? null : `${this.#lastIso}.${milliseconds}Z`;
+    const milliseconds = hasMilliseconds ? stamp.slice(secondsChars, secondsChars + 4) : ".000";
+    this.#iso = this.#secondIso === null ? null : `${this.#secondIso}${milliseconds}Z`;
+    this.#stamp = stamp;
+    return this.#iso;
   }
 
   #convert(seconds: string, zone: string): string | null {

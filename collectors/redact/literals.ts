@@ -32,6 +32,11 @@ const none = -1;
 /** How far a statement has come towards `COPY … FROM STDIN`, behind which lines of data may stand. */
 type CopyWord = "first" | "copy" | "from" | "stdin" | "other";
 
+/** `\'` goes on in one that escapes, `''` in all but bits. */
+type StringKind = "plain" | "escapes" | "bits";
+
+const stringKinds: Record<string, StringKind> = { e: "escapes", b: "bits", x: "bits" };
+
 /** How to read a text. */
 export interface ReadingOptions {
   /** A backslash in a plain string is known to be an ordinary character: where the server itself has quoted. */
@@ -70,7 +75,7 @@ export class LiteralScanner {
     const following = this.#code(this.#at + 1);
     if (isIdentifierStart(code)) this.#word();
     else if (isDigit(code) || (code === period && isDigit(following))) this.#number(code);
-    else if (code === singleQuote) this.#literal(this.#stringEnd(this.#at, false));
+    else if (code === singleQuote) this.#literal(this.#stringEnd(this.#at, "plain"));
     else if (code === doubleQuote) this.#quotedIdentifier();
     else if (code === dollar) this.#dollar(following);
     else if (code === hyphen && following === hyphen) this.#lineComment();
@@ -90,7 +95,7 @@ export class LiteralScanner {
       const letter = this.#text[this.#at]!.toLowerCase();
       const quote = letter === "u" && this.#text[end] === "&" ? end + 1 : end;
       if (this.#code(quote) === singleQuote && "ebxnu".includes(letter) && (letter !== "u" || quote > end)) {
-        return this.#literal(this.#stringEnd(quote, letter === "e"));
+        return this.#literal(this.#stringEnd(quote, stringKinds[letter] ?? "plain"));
       }
     }
     if (this.#copyWord !== "other") this.#followCopy(end);
@@ -122,14 +127,14 @@ export class LiteralScanner {
   }
 
   /** Where the constant ends whose quote is at `open`, with the pieces that continue it on further lines. */
-  #stringEnd(open: number, escapes: boolean): number {
+  #stringEnd(open: number, kind: StringKind): number {
     let pieceStart = open + 1;
     let at = pieceStart;
     for (;;) {
-      at = escapes ? this.#unescapedQuote(at) : this.#find("'", at);
+      at = kind === "escapes" ? this.#unescapedQuote(at) : this.#find("'", at);
       if (at === this.#textEnd) return at;
-      if (!escapes && this.#isDoubtful(pieceStart, at)) return this.#textEnd;
-      if (this.#code(at + 1) === singleQuote) {
+      if (kind === "plain" && this.#isDoubtful(pieceStart, at)) return this.#textEnd;
+      if (kind !== "bits" && this.#code(at + 1) === singleQuote) {
         at += 2;
         continue;
       }

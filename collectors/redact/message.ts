@@ -7,7 +7,7 @@
  */
 
 import { cutMark } from "../text.ts";
-import { contextStart, isHarmless, namesFollow, openParts, sqlParts } from "./message_forms.ts";
+import { contextStart, isHarmless, isNameBehind, openParts, sqlParts, valueEnd } from "./message_forms.ts";
 import { redactPlan } from "./plan.ts";
 import { placeholder, redactSql, replaceLiterals } from "./sql.ts";
 
@@ -16,18 +16,21 @@ export interface MessageOptions {
   statements: "redacted" | "removed";
 }
 
+type PartOptions = MessageOptions & { isCut: boolean };
+
 /**
  * A text of the server's log without its values (docs/redaction.md): any of message, detail, hint and context. Never
- * fails, whatever the text; doing it twice changes nothing more.
+ * fails, whatever the text.
  */
 export function redactMessage(message: string, options: MessageOptions = { statements: "redacted" }): string {
   const mark = message.endsWith(cutMark) ? cutMark : "";
   const text = message.slice(0, message.length - mark.length);
-  return (contextStart.test(text) ? redactContext(text, options) : redactPart(text, options)) + mark;
+  const partOptions = { ...options, isCut: mark !== "" };
+  return (contextStart.test(text) ? redactContext(text, partOptions) : redactPart(text, partOptions)) + mark;
 }
 
 /** A context, or a deadlock's detail: one part for each function, statement or process, each from a line's start. */
-function redactContext(text: string, options: MessageOptions): string {
+function redactContext(text: string, options: PartOptions): string {
   const parts = text.split(new RegExp(`\n(?=${contextStart.source.slice(1)})`));
   const redacted: string[] = [];
   for (const [index, part] of parts.entries()) {
@@ -41,7 +44,7 @@ function redactContext(text: string, options: MessageOptions): string {
   return redacted.join("\n");
 }
 
-function redactPart(text: string, options: MessageOptions): string {
+function redactPart(text: string, options: PartOptions): string {
   if (isHarmless(text)) return text;
   const removes = options.statements === "removed";
   const plan = /^duration: [\d.]+ ms +plan:\n/.exec(text);
@@ -55,10 +58,10 @@ function redactPart(text: string, options: MessageOptions): string {
     const statement = text.slice(sql[0].length, end);
     return sql[0] + (removes ? placeholder : redactSql(statement)) + text.slice(end);
   }
-  return redactValues(text);
+  return redactValues(text, options.isCut);
 }
 
-function redactValues(text: string): string {
+function redactValues(text: string, isCut: boolean): string {
   const parameters = /^(?:parameters: |(?:[a-z ]+(?:"[^"\n]*" )?)?(?:with parameters: |parameter (?=\$\d)))/i.exec(
     text,
   );
@@ -67,7 +70,7 @@ function redactValues(text: string): string {
   }
   const open = openParts.exec(text);
   if (open !== null) return open[0] + placeholder;
-  return redactKey(text) ?? redactWords(text);
+  return redactKey(text) ?? redactWords(text, isCut);
 }
 
 /** How a detail about a key ends behind its values. */
@@ -83,6 +86,9 @@ function redactKey(text: string): string | null {
   return `${opening}${placeholder}${keyEnd.exec(text)?.[0] ?? ")"}`;
 }
 
+/** Schema, point and name: 63 bytes is what PostgreSQL lets a name have. */
+const nameCharsMax = 127;
+
 const closing: Record<string, string> = {
   '"': '"',
   "'": "'",
@@ -97,25 +103,23 @@ const closing: Record<string, string> = {
   "『": "』",
 };
 
-/** Any other text, word by word. */
-function redactWords(text: string): string {
+/** Any other text, word by word. Of one that was cut, nothing is kept behind a value: its end may not have come yet. */
+function redactWords(text: string, isCut: boolean): string {
   const parts = /["'`(«»„“‘「『]|[^\s"`(«»„“‘「『']+/g;
   let redacted = "";
   let done = 0;
   for (let part = parts.exec(text); part !== null; part = parts.exec(text)) {
-    const close = closing[part[0]];
     let end = part.index + part[0].length;
+    const before = text.slice(Math.max(0, part.index - 48), part.index);
     redacted += text.slice(done, part.index);
-    if (close === undefined) {
-      redacted += redactWord(part[0], {
-        before: text.slice(Math.max(0, part.index - 24), part.index),
-        after: text.slice(end, end + 8),
-      });
-    } else if (isApostrophe(text, part.index)) redacted += part[0];
+    if (closing[part[0]] === undefined) redacted += redactWord(part[0], { before, after: text.slice(end, end + 8) });
+    else if (isApostrophe(text, part.index)) redacted += part[0];
     else {
-      const isName = part[0] === '"' && namesFollow.test(text.slice(Math.max(0, part.index - 48), part.index));
-      const last = isName ? text.indexOf('"', end) : lastOf(close, { text, from: end });
-      if (last === -1) return `${redacted}${part[0]}${placeholder}`;
+      const nameEnd = part[0] === '"' ? text.slice(end, end + nameCharsMax + 1).indexOf('"') : -1;
+      const isName = nameEnd !== -1 && isNameBehind(before, text.slice(end, end + nameEnd));
+      const last = isName ? end + nameEnd : lastOf(closing[part[0]]!, { text, from: end });
+      const isOpen = last === -1 || (!isName && !isValueEnd(part[0], { rest: text.slice(last + 1), isCut }));
+      if (isOpen) return redacted + part[0] + placeholder;
       const inside = text.slice(end, last);
       redacted += part[0] + (isName || inside === "" ? inside : placeholder) + text[last];
       end = last + 1;
@@ -123,6 +127,11 @@ function redactWords(text: string): string {
     done = parts.lastIndex = end;
   }
   return redacted + text.slice(done);
+}
+
+function isValueEnd(opening: string, { rest, isCut }: { rest: string; isCut: boolean }): boolean {
+  if (rest === "") return true;
+  return !isCut && (!/["'`(]/.test(opening) || valueEnd.test(rest));
 }
 
 /** A value in quotes may hold the quote itself, unescaped: the last one of the text closes. */
@@ -138,10 +147,11 @@ function isApostrophe(text: string, index: number): boolean {
 
 function redactWord(word: string, near: { before: string; after: string }): string {
   if (!/[\d@=\p{N}]/u.test(word)) return word;
-  const [, value, end] = /^([^]*?)([.,:;!?)]*)$/.exec(word)!;
-  if (/^[\d.]+$/.test(value!)) {
+  let end = word.length;
+  while (end > 0 && ".,:;!?)".includes(word[end - 1]!)) end--;
+  if (/^[\d.]+$/.test(word.slice(0, end))) {
     if (/\b(?:line|character|PID|pid|process|signal|code|transaction|SQLSTATE) $/.test(near.before)) return word;
     if (/^ (?:ms|kB|MB|GB|bytes)\b/.test(near.after)) return word;
   }
-  return placeholder + end;
+  return placeholder + word.slice(end);
 }

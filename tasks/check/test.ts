@@ -1,6 +1,6 @@
 /**
- * `deno task test`: runs the tests of tests/ (without tests/bench) and ends with one line that says how many passed,
- * failed and were skipped, as the test runner itself counted them. Arguments go to `deno test`: paths, `--filter`, …
+ * `deno task test` and `deno task test:versions`: runs tests and ends with one line that says how many passed, failed and
+ * were skipped, as the test runner itself counted them. Arguments go to `deno test`: paths, `--filter`, …
  *
  * @module
  */

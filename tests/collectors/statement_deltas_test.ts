@@ -1,8 +1,8 @@
 // Deltas of an extension that does not tell when an entry began.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Interval, readSnapshot } from "../../collectors/statement_deltas.ts";
-import { type Layout, readValues } from "../../collectors/statement_records.ts";
+import { Interval, type Snapshot } from "../../collectors/statement_deltas.ts";
+import { isHidden, type Layout, readHead, readValues } from "../../collectors/statement_records.ts";
 
 const names = ["userid", "dbid", "queryid", "total_time", "calls", "min_time", "max_time", "rows"];
 const layout: Layout = {
@@ -24,9 +24,17 @@ function recordOf(runs: readonly number[]): string {
   return `(${key},${total},${runs.length},${Math.min(...runs)},${Math.max(...runs)},${runs.length * 2})`;
 }
 
-function snapshotOf(records: readonly string[], options: { start?: string; reset?: string; takenMs?: number } = {}) {
+function snapshotOf(
+  records: readonly string[],
+  options: { start?: string; reset?: string; takenMs?: number } = {},
+): Snapshot {
   const { start = "1", reset = statsReset, takenMs = 0 } = options;
-  return readSnapshot([`all(${start},3,${reset})`, ...records], layout, takenMs);
+  const entries = records.map((record): [string, string] => [readHead(record, layout).key, record]);
+  return {
+    records: new Map(entries.filter(([key]) => !isHidden(key))),
+    hidden: entries.filter(([key]) => isHidden(key)).length,
+    ...{ serverStart: start, statsReset: reset, takenMs },
+  };
 }
 
 function deltaOf(before: string[], now: string[], options: { start?: string; reset?: string } = {}) {

@@ -79,23 +79,20 @@ interface Knot extends AsyncDisposable {
 }
 
 async function tie(server: EmbeddedPostgres): Promise<Knot> {
-  const connect = (id: string) => connectClient(server, { user: "application", application_name: `bitville-${id}` });
+  await using stack = new AsyncDisposableStack();
+  const connect = async (id: string) =>
+    stack.use(await connectClient(server, { user: "application", application_name: `bitville-${id}` }));
   const [holder, waiter] = [await connect(holderId), await connect(waiterId)];
   await holder.run(holding);
   waiter.begin(waiting);
   // Since 14 the time of a wait is told, a moment after it began.
   const since = server.version < 14 ? "" : "and waitstart is not null";
   await waitFor("the waiter", async () => {
-    const rows = await server.query(`select from pg_locks where not granted ${since}`);
+    const rows = await server.query(`select 1 from pg_locks where not granted ${since}`);
     return rows.length > 0;
   });
-  return {
-    ...{ holder, waiter },
-    async [Symbol.asyncDispose]() {
-      await waiter[Symbol.asyncDispose]();
-      await holder[Symbol.asyncDispose]();
-    },
-  };
+  const knot = stack.move();
+  return { holder, waiter, [Symbol.asyncDispose]: () => knot.disposeAsync() };
 }
 
 async function collect(server: EmbeddedPostgres, user: string): Promise<{ data: CycleData; hints: unknown[] }> {

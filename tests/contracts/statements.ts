@@ -173,7 +173,7 @@ export function testStatements(version: PostgresVersion): void {
       const data = await subject.run();
       assert.deepEqual(data.statements.filter(({ usename }) => usename === "watcher"), []);
       assert.deepEqual(data.statements.filter(({ query }) => query?.includes("bitville-monitor: pg_stat")), []);
-      assert.deepEqual(data.statements.filter(({ query }) => query?.includes("/* bitville-monitor */")), []);
+      assert.deepEqual(data.statements.filter(({ query }) => query?.includes("/* bitville-monitor")), []);
       assert.equal(find(data, "as workload", { datname: "postgres" })?.delta?.calls, 1);
     }
   });
@@ -181,13 +181,15 @@ export function testStatements(version: PostgresVersion): void {
   test("never spans an eviction by 10,000 new statements", async () => {
     await using small = await startStatementsServer(version, { "pg_stat_statements.max": "100" });
     await using subject = openStatements(small);
-    await call(small, workload, { times: 1 });
+    // Before 17 only the times tell. Those of one statement can be equal to the clock's tick, so they are made unlike.
+    const counting = (rows: number) => call(small, `select count(*) as workload from generate_series(1, ${rows})`);
+    await counting(50_000);
     await subject.run();
     const [before] = await calls(small);
     assert.equal(before, 1);
     await callNewStatements(small, 10_000);
     assert.deepEqual(await calls(small), [], "the statement is still there");
-    await call(small, workload, { times: 3 });
+    for (const rows of [1, 1, 200_000]) await counting(rows);
     const data = await subject.run();
     assert.equal(find(data, "as workload")?.delta?.calls, 3);
     if (version >= 14) assert.ok(data.dealloc! > 0);

@@ -9,6 +9,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import type { CollectContext, Collection } from "../../collectors/collector.ts";
 import type { Database } from "../../collectors/database.ts";
 import type { PostgresOptions } from "../../collectors/postgres_pool.ts";
+import type { QueryText } from "../../collectors/query_text.ts";
+import type { MarkMasks } from "../../collectors/statement_counters.ts";
 import { StatementsCollector } from "../../collectors/statements.ts";
 import * as limits from "../../limits.ts";
 import { withClient } from "../../tasks/demo/client.ts";
@@ -60,16 +62,21 @@ export interface StatementsSubject extends AsyncDisposable {
 export interface SubjectOptions extends Partial<PostgresOptions> {
   statementsMax?: number;
   textsMax?: number;
+  queryText?: QueryText;
+  markMasks?: MarkMasks;
   around?: (database: Database) => Database;
 }
 
 /** Opens a collector as superuser, who reports a thousand statements unless told otherwise. */
 export function openStatements(server: EmbeddedPostgres, options: SubjectOptions = {}): StatementsSubject {
-  const { statementsMax = 1_000, textsMax = 2_000, around, ...connection } = options;
+  const { statementsMax = 1_000, textsMax = 2_000, queryText = "full", markMasks, around, ...connection } = options;
   const clock = new FakeClock();
   const open = openDatabase(server, connection);
   const database = around?.(open.database) ?? open.database;
-  const collector = new StatementsCollector({ database, log: open.log, clock, statementsMax, textsMax });
+  const collector = new StatementsCollector({
+    ...{ database, log: open.log, clock, queryText, statementsMax, textsMax },
+    ...(markMasks && { markMasks }),
+  });
   return {
     ...{ collector, clock, log: open.log, database },
     async run({ stored = true } = {}) {

@@ -24,7 +24,7 @@ export function testGolden(version: PostgresVersion): void {
       const document = (await played)[type];
       const path = new URL(`../fixtures/golden/${version}/${type}.json`, import.meta.url);
       if (isUpdate) await write(path, document);
-      assert.deepEqual(document, JSON.parse(await Deno.readTextFile(path)), `${path.pathname} and how to renew it`);
+      assert.deepEqual(document, JSON.parse(await Deno.readTextFile(path)));
     });
   }
 }
@@ -106,13 +106,13 @@ async function work(server: EmbeddedPostgres): Promise<void> {
 /** Since 14 the time of a wait is told, a moment after it began. */
 async function waiting(server: EmbeddedPostgres, count: number): Promise<void> {
   const since = server.version < 14 ? "" : "and waitstart is not null";
-  const text = `select from pg_locks where not granted ${since}`;
+  const text = `select 1 from pg_locks where not granted ${since}`;
   await waitFor(`${count} waiters`, async () => (await server.query(text)).length === count);
 }
 
 /** Who has its answer waits for its client, a moment later. */
 async function settled(server: EmbeddedPostgres): Promise<void> {
-  const text = `select from pg_stat_activity
+  const text = `select 1 from pg_stat_activity
     where usename = 'application' and state <> 'active' and wait_event is distinct from 'ClientRead'`;
   await waitFor("idle sessions", async () => (await server.query(text)).length === 0);
 }

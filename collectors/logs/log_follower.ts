@@ -1,0 +1,254 @@
+/**
+ * All logs of a path: finds them, in the best format where the server writes several, and reads on wherever something
+ * new is.
+ *
+ * @module
+ */
+
+import { posix } from "node:path";
+import * as limits from "../../limits.ts";
+import type { Log } from "../../log.ts";
+import { createLogParser, detectFormat, guessPrefix } from "./detect.ts";
+import { type FamilyState, type LogChunk, LogFamily } from "./log_family.ts";
+import { listLogFiles, liveLogName, type LogFileInfo } from "./log_files.ts";
+import type { LogFormat, ResumePoint } from "./log_parser.ts";
+import type { TimeZone } from "./timezone.ts";
+
+/** How the server writes its logs, where it told; null where it has not. */
+export interface LogSettings {
+  /** `log_line_prefix`. */
+  prefix: string | null;
+  /** `log_timezone`. */
+  zone: TimeZone | null;
+}
+
+/** What is followed, and who wants to know. */
+export interface LogFollowerOptions {
+  /** A folder, a file, or a glob in the last part of a path. */
+  path: string;
+  settings: () => LogSettings;
+  nowMs: () => number;
+  log: Log;
+  /** Bytes that were lost, of which file, since when. */
+  onLoss: (fields: { file: string; bytes: number; since: string }) => void;
+}
+
+/** One log and its format, for `agent_status`. */
+export interface LogProgress {
+  file: string;
+  format: LogFormat;
+  offset: number;
+  size: number;
+}
+
+/** From what was stored, or as a file that was not followed before. */
+type Beginning = { state: FamilyState } | { begin: LogFileInfo; atEnd: boolean };
+
+interface Followed {
+  family: LogFamily;
+  format: LogFormat;
+}
+
+/** Follows logs. */
+export class LogFollower {
+  readonly #options: LogFollowerOptions;
+  readonly #followed = new Map<string, Followed>();
+  readonly #stored: Map<string, FamilyState>;
+  /** Where files begin that are found for the first time. */
+  #atEnd: boolean;
+  /** Files that could not be opened yet, and whether they are to begin at their end. */
+  readonly #unreadable = new Map<string, boolean>();
+  #failure: string | null = null;
+
+  /** `stored` is what an earlier process left; null at the very first start, which begins at the end of all files. */
+  constructor(options: LogFollowerOptions, stored: ReadonlyMap<string, FamilyState> | null) {
+    this.#options = options;
+    this.#stored = new Map(stored ?? []);
+    this.#atEnd = stored === null;
+  }
+
+  get progress(): LogProgress[] {
+    return [...this.#followed.values()].map(({ family, format }) => {
+      const { file, offset, size } = family.progress;
+      return { file, format, offset, size };
+    });
+  }
+
+  /** Looks for new files, rotations and deletions. A folder that cannot be read is said once. */
+  async look(): Promise<void> {
+    const files = await this.#list();
+    if (files === null) return;
+    const live = chooseFormats(files.filter((file) => this.#isLive(file.path)));
+    this.#dropWorseFormats(live);
+    const byTime = live.sort((one, other) => other.mtimeMs - one.mtimeMs).slice(0, limits.logFilesMax);
+    for (const [path, state] of this.#stored) {
+      if (await this.#follow(path, { state })) this.#stored.delete(path);
+    }
+    for (const file of byTime) {
+      if (this.#followed.has(file.path) || this.#stored.has(file.path) || await this.#isKnown(file)) continue;
+      const atEnd = this.#unreadable.get(file.path) ?? this.#atEnd;
+      const follows = await this.#follow(file.path, { begin: file, atEnd });
+      if (follows) this.#unreadable.delete(file.path);
+      else this.#unreadable.set(file.path, atEnd);
+    }
+    this.#atEnd = false;
+    for (const [path, { family }] of this.#followed) {
+      await family.look(files);
+      if (family.isOver) this.#followed.delete(path);
+    }
+  }
+
+  /** Reads once from every log that has something new. */
+  async *read(): AsyncGenerator<LogChunk & { path: string }> {
+    for (const { family } of this.#followed.values()) {
+      for (;;) {
+        const chunk = await this.#readOf(family);
+        if (chunk === null) break;
+        yield { path: family.path, ...chunk };
+      }
+    }
+  }
+
+  /** What to store so that a later process goes on here. */
+  states(): FamilyState[] {
+    return [...this.#followed.values()].map(({ family }) => family.state);
+  }
+
+  close(): void {
+    for (const { family } of this.#followed.values()) family.close();
+  }
+
+  async #readOf(family: LogFamily): Promise<LogChunk | null> {
+    try {
+      return await family.read();
+    } catch (error) {
+      this.#say(error);
+      return null;
+    }
+  }
+
+  async #list(): Promise<LogFileInfo[] | null> {
+    try {
+      const files = await listLogFiles(await this.#folder());
+      this.#failure = null;
+      return files;
+    } catch (error) {
+      this.#say(error);
+      return null;
+    }
+  }
+
+  async #folder(): Promise<string> {
+    const { path } = this.#options;
+    if (path.search(wildcard) >= 0) return posix.dirname(path);
+    return (await Deno.stat(path)).isDirectory ? path : posix.dirname(path);
+  }
+
+  /** A file that is configured is followed by any name; of a folder, those that look like logs being written. */
+  #isLive(path: string): boolean {
+    const configured = this.#options.path;
+    if (configured === path) return true;
+    if (configured.search(wildcard) >= 0) return globPattern(configured).test(path);
+    return posix.dirname(path) === configured && liveLogName.test(path);
+  }
+
+  /** A better format of the same log has come: what the worse one says is in it. */
+  #dropWorseFormats(chosen: readonly LogFileInfo[]): void {
+    for (const { path } of chosen) {
+      for (const [other, { family }] of this.#followed) {
+        if (other === path || stemOf(other) !== stemOf(path)) continue;
+        family.close();
+        this.#followed.delete(other);
+      }
+    }
+  }
+
+  async #isKnown(file: LogFileInfo): Promise<boolean> {
+    for (const { family } of this.#followed.values()) if (await family.knows(file)) return true;
+    return false;
+  }
+
+  /** Whether it worked. */
+  async #follow(path: string, how: Beginning): Promise<boolean> {
+    const { log, nowMs, onLoss, settings } = this.#options;
+    try {
+      const beginning = await readBeginning(path);
+      const format = formatOf(path) ?? detectFormat(beginning);
+      const createParser = (from: ResumePoint) => {
+        const { prefix, zone } = settings();
+        const known = prefix ?? guessPrefix(beginning);
+        return createLogParser(format, {
+          file: path,
+          from,
+          ...(zone === null ? {} : { zone }),
+          ...(known === null ? {} : { prefix: known }),
+        });
+      };
+      const onRotation = (fields: { file: string; kind: string }) => log.info("log_rotation_detected", fields);
+      const options = { path, createParser, nowMs, onRotation, onLoss };
+      const family = new LogFamily(options, "state" in how ? how.state : undefined);
+      if ("begin" in how) await family.begin(how.begin, how);
+      this.#followed.set(path, { family, format });
+      const from = "state" in how ? "checkpoint" : how.atEnd ? "end" : "start";
+      log.info("log_followed", { file: path, format, from });
+      return true;
+    } catch (error) {
+      this.#say(error);
+      return false;
+    }
+  }
+
+  #say(error: unknown): void {
+    const failure = error instanceof Error ? error.message : String(error);
+    if (failure === this.#failure) return;
+    this.#failure = failure;
+    this.#options.log.warning("log_unreadable", { path: this.#options.path, error: failure });
+  }
+}
+
+const wildcard = /[*?]/;
+
+/** `*` and `?` of a shell, in the last part of the path. */
+function globPattern(glob: string): RegExp {
+  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^/]*").replaceAll("?", "[^/]");
+  return new RegExp(`^${escaped}$`);
+}
+
+/**
+ * Of files that differ in their ending alone the server writes the same into each: the best is enough. One that has not
+ * been written for long is left over from another `log_destination`.
+ */
+function chooseFormats(files: readonly LogFileInfo[]): LogFileInfo[] {
+  const byStem = Map.groupBy(files, ({ path }) => stemOf(path));
+  return [...byStem.values()].map((group) => {
+    const newestMs = Math.max(...group.map(({ mtimeMs }) => mtimeMs));
+    const current = group.filter(({ mtimeMs }) => mtimeMs >= newestMs - limits.logFormatStaleMs);
+    return current.reduce((best, file) => rankOf(file) > rankOf(best) ? file : best);
+  });
+}
+
+function stemOf(path: string): string {
+  return path.replace(liveLogName, "");
+}
+
+function rankOf({ path }: LogFileInfo): number {
+  const format = formatOf(path);
+  return format === "jsonlog" ? 2 : format === "csvlog" ? 1 : 0;
+}
+
+function formatOf(path: string): LogFormat | null {
+  if (path.endsWith(".json")) return "jsonlog";
+  return path.endsWith(".csv") ? "csvlog" : null;
+}
+
+/** For telling the format and the prefix; empty when there is no file at the moment. */
+async function readBeginning(path: string): Promise<Uint8Array> {
+  try {
+    using file = await Deno.open(path);
+    const buffer = new Uint8Array(limits.logBlockBytes);
+    return buffer.subarray(0, await file.read(buffer) ?? 0);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * From a matched prefix to the fields of an entry.
+ *
+ * @module
+ */
+
+import type { LogEntry } from "./entry.ts";
+import { knownName } from "./languages.ts";
+import type { ParserCounts } from "./log_parser.ts";
+import type { Prefix, PrefixField } from "./prefix.ts";
+import { epochToIso, type TimeZone } from "./timezone.ts";
+
+/** In a name that can be taken for more than a name: the end of a severity, perhaps cut. */
+const endOfSeverity = /: {2}|: ?$/;
+
+/** Behind a severity or a label. */
+const endOfWord = ":  ";
+
+/** Reads the lines of one prefix. */
+export class PrefixFields {
+  /** In the text of the last match: behind the severity or the label. */
+  rest = 0;
+  readonly #prefix: Prefix;
+  readonly #zone: TimeZone;
+  readonly #counts: ParserCounts;
+
+  constructor(prefix: Prefix, zone: TimeZone, counts: ParserCounts) {
+    this.#prefix = prefix;
+    this.#zone = zone;
+    this.#counts = counts;
+  }
+
+  /**
+   * Reads the line that begins at `start` with the longest names; null for one without the prefix. Tries the shortest
+   * first, because nearly always they are the same.
+   */
+  match(text: string, start: number, end: number): RegExpExecArray | null {
+    const { pattern, shortest, namesCharsMax } = this.#prefix;
+    shortest.lastIndex = start;
+    let match = shortest.exec(text);
+    this.rest = shortest.lastIndex;
+    if (match === null || namesCharsMax === 0) return match;
+    const next = text.indexOf(endOfWord, this.rest);
+    if (next < 0 || next >= end || next > this.rest + namesCharsMax) return match;
+    pattern.lastIndex = start;
+    match = pattern.exec(text);
+    this.rest = pattern.lastIndex;
+    return match;
+  }
+
+  /** Sets what the prefix tells. */
+  fill(entry: LogEntry, match: RegExpExecArray): void {
+    entry.timestamp = this.#timestamp(match);
+    entry.pid = this.pid(match);
+    entry.user = this.#name(match, "user");
+    entry.database = this.#name(match, "database");
+    entry.application_name = this.#name(match, "application_name");
+    entry.backend_type = this.#name(match, "backend_type");
+    entry.sqlstate = this.#text(match, "sqlstate") ?? null;
+    entry.session_id = this.#text(match, "session_id") ?? null;
+    const sessionLine = this.#text(match, "session_line");
+    entry.session_line = sessionLine === undefined ? null : Number(sessionLine);
+    const queryId = this.#text(match, "query_id");
+    entry.query_id = queryId === undefined || queryId === "0" ? null : queryId;
+  }
+
+  /** The process, from `%p` or from the session's id. */
+  pid(match: RegExpExecArray): number | null {
+    const pid = this.#text(match, "pid");
+    if (pid !== undefined) return Number(pid);
+    const session = this.#text(match, "session_id");
+    return session === undefined ? null : parseInt(session.slice(session.indexOf(".") + 1), 16);
+  }
+
+  /** Whether a name may be a name and the beginning of a message. */
+  isAmbiguous(match: RegExpExecArray): boolean {
+    for (const group of this.#prefix.names) {
+      const name = match[group];
+      if (name !== undefined && name.includes(":") && endOfSeverity.test(name)) return true;
+    }
+    return false;
+  }
+
+  /** The names, in the order in which they stand in the prefix. */
+  names(match: RegExpExecArray): string[] {
+    return this.#prefix.names.map((group) => match[group] ?? "");
+  }
+
+  /** Reads a line with the names that its session is known to have; null when it cannot be read so. */
+  readWithNames(line: string, names: readonly string[]): RegExpExecArray | null {
+    const match = this.#prefix.withNames(names).exec(line);
+    return match?.[this.#prefix.severityGroup] === undefined ? null : match;
+  }
+
+  #timestamp(match: RegExpExecArray): string | null {
+    const stamp = this.#text(match, "stamp");
+    if (stamp === undefined) {
+      const epoch = this.#text(match, "epoch");
+      return epoch === undefined ? null : epochToIso(epoch);
+    }
+    const iso = this.#zone.toIso(stamp);
+    if (iso === null) this.#counts.unknownTimes++;
+    return iso;
+  }
+
+  #name(match: RegExpExecArray, field: PrefixField): string | null {
+    const name = this.#text(match, field);
+    return knownName(this.#prefix.isPadded ? name?.trim() : name);
+  }
+
+  #text(match: RegExpExecArray, field: PrefixField): string | undefined {
+    const group = this.#prefix.groups[field];
+    return group === 0 ? undefined : match[group];
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Follows the server's logs without a pause and stores what they say, each batch of entries in one commit with the
+ * positions behind them: after any crash the next run goes on exactly there.
+ *
+ * @module
+ */
+
+import type { Clock } from "../clock.ts";
+import type { FamilyState, LogChunk } from "../collectors/logs/log_family.ts";
+import { LogFollower, type LogProgress } from "../collectors/logs/log_follower.ts";
+import type { LogSettingsReader } from "../collectors/logs/log_settings.ts";
+import type { LogEntry } from "../collectors/logs/entry.ts";
+import * as limits from "../limits.ts";
+import { errorMessage, type Log } from "../log.ts";
+import type { Checkpoint, Outbox } from "../transport/outbox.ts";
+import { LogBatch } from "./log_batch.ts";
+
+/** What a run is made of. */
+export interface LogRunOptions {
+  /** `collection.log_path`. */
+  path: string;
+  settings: LogSettingsReader;
+  outbox: Outbox;
+  /** Called after a document was stored. */
+  onStored: () => void;
+  /** Takes out of an entry what may not leave the server; null to leave it as it is. */
+  redact: ((entry: LogEntry) => LogEntry) | null;
+  clock: Clock;
+  log: Log;
+}
+
+/** Checkpoints of logs by their path, and one for all of them together. */
+const filePrefix = "log:";
+const summaryName = "logs";
+
+/** Below these an entry may be dropped when the outbox fills up. */
+const keptLevels: ReadonlySet<string> = new Set(["WARNING", "ERROR", "FATAL", "PANIC"]);
+
+/** Follows the logs of one path. */
+export class LogRun {
+  readonly #options: LogRunOptions;
+  readonly #stopping = new AbortController();
+  readonly #batch = new LogBatch();
+  #follower: LogFollower | null = null;
+  #running: Promise<void> | null = null;
+  #lowEntries = 0;
+  #bytesSkipped = 0;
+  #entriesDropped = 0;
+
+  constructor(options: LogRunOptions) {
+    this.#options = options;
+  }
+
+  /** For `agent_status`. */
+  get progress(): LogProgress[] {
+    return this.#follower?.progress ?? [];
+  }
+
+  /** Bytes of logs that were gone before they were read, since the buffer was made. */
+  get bytesSkipped(): number {
+    return this.#bytesSkipped;
+  }
+
+  /** Entries left out because they came faster than they could be carried, since the start. */
+  get entriesDropped(): number {
+    return this.#entriesDropped;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends after the block that is being read; what was read is stored, or read again after the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    this.#follower?.close();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log, settings } = this.#options;
+    const { signal } = this.#stopping;
+    await this.#retry(async () => this.#follower = await this.#open());
+    while (!signal.aborted) {
+      await settings.refresh(signal);
+      try {
+        await this.#round();
+      } catch (error) {
+        log.error("log_collection_failed", { error: errorMessage(error) });
+      }
+      await clock.sleep(limits.logPollMs, signal);
+    }
+    // What waits is stored once; a full disk keeps its position, and the next start reads it again.
+    await this.#storeOnce().catch((error) => log.warning("log_batch_kept_in_file", { error: errorMessage(error) }));
+  }
+
+  async #open(): Promise<LogFollower> {
+    const { path, outbox, clock, log, settings } = this.#options;
+    const stored = await outbox.checkpoints(filePrefix);
+    const summary = (await outbox.checkpoints(summaryName)).get(summaryName);
+    const states = readStates(stored);
+    this.#bytesSkipped = readSkipped(summary);
+    if (summary === undefined) log.info("log_collection_begins", { path, at: "the end of every file" });
+    const onLoss = (fields: { file: string; bytes: number; since: string }) => {
+      this.#bytesSkipped += fields.bytes;
+      log.error("log_bytes_skipped", fields);
+    };
+    const nowMs = () => clock.now().getTime();
+    return new LogFollower(
+      { path, settings: () => settings.settings, nowMs, log, onLoss },
+      summary === undefined ? null : states,
+    );
+  }
+
+  async #round(): Promise<void> {
+    const follower = this.#follower;
+    if (follower === null) return;
+    const first = follower.progress.length === 0;
+    await follower.look();
+    // Where the first look has begun is stored at once: the lines from here on are ours.
+    if (first && follower.progress.length > 0) await this.#saveBeginning(follower);
+    for await (const chunk of follower.read()) {
+      await this.#take(chunk);
+      if (this.#stopping.signal.aborted) break;
+    }
+    if (this.#batch.isDue(this.#options.clock.monotonicMs())) await this.#store();
+  }
+
+  async #take({ records, stateAfter }: LogChunk): Promise<void> {
+    const { clock, redact } = this.#options;
+    for (const [index, { entry }] of records.entries()) {
+      const nowMs = clock.monotonicMs();
+      if (this.#mustDrop(entry)) {
+        this.#entriesDropped += 1;
+        this.#batch.drop(nowMs);
+      } else {
+        this.#batch.add(redact === null ? entry : redact(entry), nowMs);
+      }
+      if (!this.#batch.isFull) continue;
+      this.#batch.note(stateAfter(index + 1));
+      await this.#store();
+    }
+    this.#batch.note(stateAfter(records.length));
+  }
+
+  /** When the outbox fills up, entries below WARNING are left out: every other one, then more, evenly. */
+  #mustDrop(entry: LogEntry): boolean {
+    if (keptLevels.has(entry.level)) return false;
+    const { bytes, maxBytes } = this.#options.outbox.status();
+    const fill = bytes / maxBytes;
+    if (fill < limits.logThinningFill) return false;
+    const keepEvery = 2 ** Math.ceil((fill - limits.logThinningFill) / (1 - limits.logThinningFill) * 6);
+    this.#lowEntries += 1;
+    return this.#lowEntries % keepEvery !== 0;
+  }
+
+  #store(): Promise<void> {
+    return this.#retry(() => this.#storeOnce());
+  }
+
+  #taken: ReturnType<LogBatch["take"]> | null = null;
+
+  /** Stores the batch and its positions. What was taken and could not be stored is what the next attempt stores. */
+  async #storeOnce(): Promise<void> {
+    const { outbox, clock, log, onStored } = this.#options;
+    if (this.#taken === null) {
+      if (!this.#batch.hasNews) return;
+      this.#taken = this.#batch.take();
+    }
+    const { data, count, states } = this.#taken;
+    const checkpoints = this.#checkpointsOf(states);
+    if (count === 0 && data.dropped === 0) await outbox.saveCheckpoints(checkpoints);
+    else {
+      const put = await outbox.put({ type: "pg_log", timestamp: clock.now(), data }, checkpoints);
+      log.debug("document_stored", { type: "pg_log", sequence: put.sequence, entries: count });
+    }
+    this.#taken = null;
+    onStored();
+  }
+
+  async #saveBeginning(follower: LogFollower): Promise<void> {
+    const states = follower.states();
+    await this.#retry(() => this.#options.outbox.saveCheckpoints(this.#checkpointsOf(states)));
+  }
+
+  #checkpointsOf(states: readonly FamilyState[]): Checkpoint[] {
+    return [
+      ...states.map((state) => ({
+        name: filePrefix + state.path,
+        value: state.generations.length === 0 ? undefined : state,
+      })),
+      { name: summaryName, value: { bytesSkipped: this.#bytesSkipped } },
+    ];
+  }
+
+  /** Until it works or the agent stops: the files keep what has not been stored. */
+  async #retry(task: () => Promise<unknown>): Promise<void> {
+    const { clock, log } = this.#options;
+    for (let failed = false; !this.#stopping.signal.aborted; failed = true) {
+      try {
+        await task();
+        return;
+      } catch (error) {
+        if (!failed) log.error("document_not_stored", { type: "pg_log", error: errorMessage(error) });
+        await clock.sleep(limits.outboxRetryMs, this.#stopping.signal);
+      }
+    }
+  }
+}
+
+/** What is read back is checked as far as a wrong one would do harm; one that does not fit is as if it were not there. */
+function readStates(stored: ReadonlyMap<string, unknown>): Map<string, FamilyState> {
+  const states = new Map<string, FamilyState>();
+  for (const value of stored.values()) {
+    const state = value as FamilyState;
+    if (typeof state?.path !== "string" || !Array.isArray(state.generations) || !Array.isArray(state.done)) continue;
+    states.set(state.path, state);
+  }
+  return states;
+}
+
+function readSkipped(summary: unknown): number {
+  const bytes = (summary as { bytesSkipped?: unknown } | undefined)?.bytesSkipped;
+  return typeof bytes === "number" && bytes >= 0 ? bytes : 0;
+}
