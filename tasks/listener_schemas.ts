@@ -8,7 +8,14 @@
 import { Ajv2020, type AnySchemaObject, type ErrorObject } from "ajv/dist/2020.js";
 
 /** The types whose `data` has a schema: `docs/schemas/TYPE.schema.json`. */
-const dataTypes = ["pg_stat_activity", "pg_stat_statements", "pg_locks", "system_metrics", "agent_status"] as const;
+const dataTypes = [
+  "pg_stat_activity",
+  "pg_stat_statements",
+  "pg_locks",
+  "system_metrics",
+  "agent_status",
+  "pg_log",
+] as const;
 
 /** A document that keeps to the schema of the envelope. */
 export interface WireDocument {
