@@ -204,7 +204,6 @@ export class LogFamily {
     const fitting = files.filter(({ size }) => size >= state.resume.offset);
     const byInode = fitting.find(({ dev, ino }) => dev === state.dev && ino === state.ino);
     for (const file of byInode === undefined ? fitting : [byInode, ...fitting]) {
-      if (file === byInode && state.head.bytes === 0) return file;
       if (await hasHead(file, state.head)) return file;
     }
     return null;
@@ -223,6 +222,8 @@ export class LogFamily {
     const files = info === null ? siblings : [info, ...siblings.filter(({ path }) => path !== info.path)];
     const taken = new Set<string>();
     for (const state of this.#restored) {
+      // It was empty: nothing tells which of the files it became, and all of them are unread.
+      if (state.head.bytes === 0) continue;
       const found = await this.#find(state, files);
       if (found === null) {
         this.#options.onLoss({ file: this.path, bytes: 0, since: new Date(this.#atMs).toISOString() });
@@ -235,7 +236,7 @@ export class LogFamily {
     }
     this.#restored = [];
     const between = files.filter((file) => file.path.startsWith(this.path) && file.mtimeMs >= this.#atMs - 1_000);
-    for (const file of between.sort((one, other) => one.mtimeMs - other.mtimeMs)) {
+    for (const file of between.sort(byAge)) {
       if (taken.has(file.path) || file.path === this.path || await this.#isDone(file)) continue;
       await this.#append(file);
     }
@@ -246,4 +247,9 @@ export class LogFamily {
     for (const head of this.#done) if (await hasHead(file, head)) return true;
     return false;
   }
+}
+
+/** The oldest first; of two of the same millisecond the one that has been rotated more often: `.2` before `.1`. */
+function byAge(one: LogFileInfo, other: LogFileInfo): number {
+  return one.mtimeMs - other.mtimeMs || other.path.localeCompare(one.path, "en", { numeric: true });
 }

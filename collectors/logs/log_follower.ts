@@ -133,6 +133,8 @@ export class LogFollower {
       this.#failure = null;
       return files;
     } catch (error) {
+      // What is not there yet is new when it comes.
+      if (error instanceof Deno.errors.NotFound) this.#atEnd = false;
       this.#say(error);
       return null;
     }

@@ -44,6 +44,13 @@ interface ShownStatement {
   delta: Record<string, number> | null;
 }
 
+/** What of a log entry is shown, by the names of docs/documents/pg_log.md. */
+interface ShownEntry {
+  level: string;
+  correlation_id: string | null;
+  message: string;
+}
+
 interface Activity {
   sessions: ShownSession[];
   total_backends: number;
@@ -85,6 +92,7 @@ const present: Record<string, (data: never) => Presentation> = {
   pg_stat_statements: presentStatements,
   system_metrics: presentSystem,
   agent_status: presentStatus,
+  pg_log: presentLog,
 };
 
 function presentActivity({ sessions, total_backends: total, by_state: byState }: Activity): Presentation {
@@ -155,6 +163,18 @@ const statementColumns: Column[] = [
   { title: "rows", width: 9, isNumber: true },
   { title: "ms", width: 9, isNumber: true },
   { title: "query", width: 100 },
+];
+
+function presentLog({ entries, levels }: { entries: ShownEntry[]; levels: Record<string, number> }): Presentation {
+  const rows = entries.map(({ level, correlation_id: id, message }) => [level, id ?? "", message]);
+  const counts = Object.entries(levels).map(([level, count]) => `${count} ${level}`);
+  return { summary: counts.join(", "), columns: entryColumns, rows };
+}
+
+const entryColumns: Column[] = [
+  { title: "level", width: 8 },
+  { title: "correlation_id", width: 36 },
+  { title: "message", width: 100 },
 ];
 
 function presentSystem(data: { cpu: { percent: number | null; load_average: number[] }; memory: { percent: number } }) {

@@ -41,7 +41,8 @@ class Bench implements AsyncDisposable {
   }
 
   start(options: { path?: string } = {}): LogRun {
-    const clock = new FakeClock(new Date());
+    // Behind the files' times, which are the machine's: the test's clock runs ahead of it.
+    const clock = new FakeClock(new Date(Date.now() - 3_600_000));
     const database = new MemoryDatabase()
       .answer("pg_log settings", [{ prefix: "%m [%p] %a ", zone: "UTC" }]);
     const settings = new LogSettingsReader(database);
