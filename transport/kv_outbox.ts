@@ -40,7 +40,7 @@ export interface KvOutboxOptions {
 export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
   const directory = await claimBufferDirectory(options.path);
   try {
-    const kv = await Deno.openKv(join(options.path, "outbox.kv"));
+    const kv = await openFile(join(options.path, "outbox.kv"));
     try {
       const state = await KvState.read(kv);
       await removeUnfinishedChunks(kv, state.value.nextSequence);
@@ -57,6 +57,15 @@ export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
 
 /** Delivered once or not at all: it carries nothing. */
 const wakeOptions = { backoffSchedule: [], keysIfUndelivered: [] };
+
+async function openFile(path: string): Promise<Deno.Kv> {
+  try {
+    return await Deno.openKv(path);
+  } catch (cause) {
+    const message = `Cannot open the outbox "${path}": if it is damaged, move it away and the agent begins a new one`;
+    throw new Error(message, { cause });
+  }
+}
 
 class KvOutbox implements Outbox {
   readonly #kv: Deno.Kv;

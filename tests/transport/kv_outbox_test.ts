@@ -118,6 +118,12 @@ Deno.test("openKvOutbox sets a document with a missing piece aside and goes on w
     await after.close();
   }));
 
+Deno.test("openKvOutbox names a file that is no database, and gives the folder back", () =>
+  withFolder(async (folder) => {
+    await Deno.writeTextFile(join(folder, "outbox.kv"), "not a database".repeat(1_000));
+    for (let attempt = 0; attempt < 2; attempt++) await assert.rejects(open(folder), /outbox\.kv".*move it away/);
+  }));
+
 Deno.test("openKvOutbox leaves the file of a newer agent alone and says why", () =>
   withFolder(async (folder) => {
     await (await open(folder)).close();
