@@ -55,8 +55,8 @@ export const signalRepeatMs = 500;
 export const documentBytesMax = 16 * 1024 * 1024;
 /** One stored piece of a document: Deno KV takes 65,536 bytes a value, serialisation included. */
 export const chunkBytesMax = 64_000;
-/** Pieces in one commit: Deno KV takes 819,200 bytes a commit, keys and header included. */
-export const chunksPerCommitMax = 12;
+/** Pieces in one commit: Deno KV takes 819,200 bytes a commit, keys, header and a checkpoint included. */
+export const chunksPerCommitMax = 11;
 /** Deletions in one commit: Deno KV takes 1,000 mutations. */
 export const mutationsPerCommitMax = 900;
 /** What a stored document costs beside its pieces: key, header and index pages, counted towards the cap. */
@@ -182,6 +182,10 @@ export const logBlockBytes = 256 * 1024;
 export const logPollMs = 700;
 /** Of a file's beginning, what it is known again by. */
 export const logHeadBytesMax = 1_024;
+/** A file that was written longer ago holds no entry of which only a part is written yet. */
+export const logRestMs = 50;
+/** Blocks that are read of a log before the others have their turn and the files are looked at again: 8 MB. */
+export const logBlocksPerTurn = 32;
 /** A deleted file is let go after so many reads in a row that brought nothing. */
 export const logGoneReads = 10;
 /** Files that are followed at once, the most recently written first. */

@@ -101,7 +101,9 @@ export class Sessions {
     const snapshot = this.#read(signal);
     this.#latest = { readMs: nowMs, snapshot, readers: new Set([reader]) };
     // A failure is the readers' to handle; with none of them left it is nobody's.
-    snapshot.catch(() => this.#latest = null);
+    snapshot.catch(() => {
+      if (this.#latest?.snapshot === snapshot) this.#latest = null;
+    });
     return snapshot;
   }
 

@@ -65,11 +65,6 @@ export function readHead(record: string, layout: Layout): Head {
   return head;
 }
 
-/** Whether the role may not see whose entry this is: its `queryid` is null. */
-export function isHidden(key: string): boolean {
-  return key.endsWith(",");
-}
-
 /** The part of a key that a text belongs to: nested or not, a statement's text is the same. */
 export function textKeyOf(key: string): string {
   return key.replace(/,[tf],/, ",");

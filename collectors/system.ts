@@ -86,7 +86,7 @@ export class SystemCollector implements Collector {
       unavailable: missing,
     };
     this.#logChange(missing);
-    return { kind: "samples", data, rows: 1 };
+    return { kind: "samples", data, rows: 1, costMs: 0 };
   }
 
   #readCpu(missing: Unavailable) {

@@ -129,7 +129,9 @@ export async function readSecret(
 
 /** Refuses a CA file that cannot be read now, rather than at the first connection. */
 export async function checkFile(reader: FileReader, name: "db_sslrootcert" | "listener_ca_file"): Promise<void> {
-  if (reader.values[name] !== "") await readNonEmpty(reader, name);
+  if (reader.values[name] === "") return;
+  const text = await readNonEmpty(reader, name);
+  if (text !== undefined && !text.includes("-----BEGIN ")) refuseFile(reader, name, "it holds no PEM certificate");
 }
 
 type FileName = SecretFileName | "db_sslrootcert" | "listener_ca_file";

@@ -68,7 +68,8 @@ export class AgentStatusCollector implements Collector {
       logs: this.#sources.logs?.progress ?? [],
       process: { rss_bytes: rssBytes, cpu_s: cpuS },
     };
-    return { kind: "samples", data, rows: 1 };
+    // What it took, it waited for the others.
+    return { kind: "samples", data, rows: 1, costMs: 0 };
   }
 
   async #waitForOthers(signal: AbortSignal): Promise<void> {

@@ -38,7 +38,7 @@ interface RunEnd {
   rows: number;
   skipped: string | null;
   error: string | null;
-  costMs?: number;
+  costMs: number;
 }
 
 export interface CollectorRunOptions {
@@ -126,10 +126,9 @@ export class CollectorRun {
     let end: RunEnd;
     try {
       end = await this.#collect(controller.signal);
-      const costMs = end.costMs ?? clock.monotonicMs() - startedMs;
-      this.#pace(costMs > limits.hardRunMs ? "hard" : "easy");
+      this.#pace(end.costMs > limits.hardRunMs ? "hard" : "easy");
     } catch (error) {
-      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error) };
+      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error), costMs: 0 };
       if (controller.signal.aborted) this.#miss(end.error ?? "");
       else this.#logFailure(error);
       if (controller.signal.aborted || isTrouble(error)) this.#pace("hard");
@@ -144,12 +143,16 @@ export class CollectorRun {
   async #collect(signal: AbortSignal): Promise<RunEnd> {
     const { collector, capture, clock } = this.#options;
     const timestamp = clock.now();
+    const startedMs = clock.monotonicMs();
     const collection = await unlessAborted(collector.collect({ timestamp, signal }), signal);
-    if (collection.kind === "skipped") return { ok: true, rows: 0, skipped: collection.reason, error: null };
+    // Without the time to store: a slow disk is not the server's trouble.
+    const tookMs = clock.monotonicMs() - startedMs;
+    if (collection.kind === "skipped") {
+      return { ok: true, rows: 0, skipped: collection.reason, error: null, costMs: tookMs };
+    }
     await capture({ type: collector.name, timestamp, data: collection.data });
     collection.stored?.();
-    const end = { ok: true, rows: collection.rows, skipped: null, error: null };
-    return collection.costMs === undefined ? end : { ...end, costMs: collection.costMs };
+    return { ok: true, rows: collection.rows, skipped: null, error: null, costMs: collection.costMs ?? tookMs };
   }
 
   #finish(status: CollectorStatus): void {

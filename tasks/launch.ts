@@ -25,7 +25,7 @@ const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=1";
  */
 const codeFlag = "--cached-only";
 
-const usage = "Usage: launch.sh start|once [--config PATH]";
+const usage = "Usage: deno task start|once [--config PATH]";
 
 interface Arguments {
   command: "start" | "once";

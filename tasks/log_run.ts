@@ -88,7 +88,7 @@ export class LogRun {
       } catch (error) {
         log.error("log_collection_failed", { error: errorMessage(error) });
       }
-      await clock.sleep(limits.logPollMs, signal);
+      if (this.#follower?.isBehind !== true) await clock.sleep(limits.logPollMs, signal);
     }
     // What waits is stored once; a full disk keeps its position, and the next start reads it again.
     await this.#storeOnce().catch((error) => log.warning("log_batch_kept_in_file", { error: errorMessage(error) }));
@@ -127,20 +127,30 @@ export class LogRun {
   }
 
   async #take({ records, stateAfter }: LogChunk): Promise<void> {
-    const { clock, redact } = this.#options;
     for (const [index, { entry }] of records.entries()) {
-      const nowMs = clock.monotonicMs();
-      if (this.#mustDrop(entry)) {
+      const nowMs = this.#options.clock.monotonicMs();
+      const carried = this.#mustDrop(entry) ? null : this.#redacted(entry);
+      if (carried === null) {
         this.#entriesDropped += 1;
         this.#batch.drop(nowMs);
-      } else {
-        this.#batch.add(redact === null ? entry : redact(entry), nowMs);
-      }
+      } else this.#batch.add(carried, nowMs);
       if (!this.#batch.isFull) continue;
       this.#batch.note(stateAfter(index + 1));
       await this.#store();
     }
     this.#batch.note(stateAfter(records.length));
+  }
+
+  /** Null when it cannot be redacted: then it may not leave, and the others must not suffer for it. */
+  #redacted(entry: LogEntry): LogEntry | null {
+    const { redact, log } = this.#options;
+    try {
+      return redact === null ? entry : redact(entry);
+    } catch (error) {
+      // What the error says may hold what was to be taken out.
+      log.error("log_entry_dropped", { reason: "redaction_failed", error: error instanceof Error ? error.name : "" });
+      return null;
+    }
   }
 
   /** When the outbox fills up, entries below WARNING are left out: every other one, then more, evenly. */

@@ -65,7 +65,7 @@ function otherText(setting: Setting): string {
 }
 
 Deno.test("loadConfig takes every setting from the file and from its variable, and the variable wins", async () => {
-  const files = { "/other": "content" };
+  const files = { "/other": "-----BEGIN CERTIFICATE-----" };
   const revealed = (config: Config) =>
     inspect({ ...config, source: "", secrets: [config.database.password.reveal(), config.listener.apiKey.reveal()] });
   const plain = revealed(await config({ environment: listener, requires: "listener" }));
@@ -220,7 +220,7 @@ Deno.test("docs/configuration.md has the table of settings as it is", async () =
 Deno.test("systemd/postgres-agent.ini.example loads without a warning, as it is and with every setting in use", async () => {
   const text = await Deno.readTextFile(example);
   const files = Object.fromEntries(
-    [...text.matchAll(/(?:_file|sslrootcert) = (.*)$/gm)].map(([, path]) => [path, "x"]),
+    [...text.matchAll(/(?:_file|sslrootcert) = (.*)$/gm)].map(([, path]) => [path, "-----BEGIN CERTIFICATE-----"]),
   );
   const asItIs = await config({ ini: text, files, requires: "listener" });
   assert.equal(asItIs.database.user, "bitville_monitor");

@@ -19,8 +19,8 @@ export type Outcome =
     /** What the listener asked for with `Retry-After`, in milliseconds. */
     retryAfterMs: number | null;
   }
-  /** Not ever: this document is set aside, the next one goes on. */
-  | { kind: "rejected"; reason: string; status: number };
+  /** Not ever: this document is set aside, the next one goes on. No status: it is damaged and was not sent. */
+  | { kind: "rejected"; reason: string; status: number | null };
 
 /** A way to the listener. */
 export interface Delivery {

@@ -43,9 +43,16 @@ async function send(
   entry: OutboxEntry,
   options: HttpDeliveryOptions & { client: Deno.HttpClient; signal: AbortSignal },
 ): Promise<Outcome> {
+  let body: Uint8Array<ArrayBuffer>;
   try {
-    const request = await createRequest(entry, options);
+    body = options.compression === "gzip" ? entry.gzip : await decompress(entry.gzip, limits.documentBytesMax);
+  } catch (error) {
+    // Trying again would hold up all that is behind it for ever.
+    return { kind: "rejected", reason: `Cannot decompress the document: ${errorMessage(error)}`, status: null };
+  }
+  try {
     const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
+    const request = { method: "POST", headers: createHeaders(entry, options), body };
     // A redirect is not followed: it would carry the key to a place that nobody configured.
     const response = await fetch(options.url, { ...request, client: options.client, redirect: "manual", signal });
     const outcome = readAnswer(response, options.clock.now());
@@ -56,18 +63,15 @@ async function send(
   }
 }
 
-async function createRequest(entry: OutboxEntry, options: HttpDeliveryOptions): Promise<RequestInit> {
+function createHeaders(entry: OutboxEntry, options: HttpDeliveryOptions): Headers {
   const headers = new Headers({
     "authorization": `Bearer ${options.apiKey}`,
     "content-type": "application/json",
     "idempotency-key": entry.id,
     "user-agent": options.userAgent,
   });
-  if (options.compression === "none") {
-    return { method: "POST", headers, body: await decompress(entry.gzip, limits.documentBytesMax) };
-  }
-  headers.set("content-encoding", "gzip");
-  return { method: "POST", headers, body: entry.gzip };
+  if (options.compression === "gzip") headers.set("content-encoding", "gzip");
+  return headers;
 }
 
 function readAnswer(response: Response, now: Date): Outcome {
@@ -110,11 +114,12 @@ async function finishBody(response: Response): Promise<void> {
   }
 }
 
-/** What went wrong, in words that name the listener's host and never the key. */
+/** What went wrong, in words that name the listener's host and never the key, nor a query that may hold another. */
 function reasonOf(error: unknown, options: HttpDeliveryOptions): string {
-  const { host } = options.url;
+  const { host, href, origin, pathname } = options.url;
   if (error instanceof DOMException && error.name === "TimeoutError") {
     return `No answer from ${host} within ${options.timeoutMs} ms`;
   }
-  return `Cannot reach ${host}: ${errorMessage(error)}`.replaceAll(options.apiKey, "[secret]");
+  const message = errorMessage(error).replaceAll(href, origin + pathname);
+  return `Cannot reach ${host}: ${message}`.replaceAll(options.apiKey, "[secret]");
 }

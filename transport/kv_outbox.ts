@@ -5,7 +5,8 @@
  *
  * - the state is written in the same commit as whatever it counts (`kv_state.ts`);
  * - a document becomes visible with its header. Chunks that did not fit the header's commit are written before it, so
- *   a crash leaves chunks of numbers not yet given, which the next start removes;
+ *   a crash or a failed put leaves chunks of numbers not yet given, which the next start or put removes: they must not
+ *   end up in another document;
  * - queue messages are wake-ups: they carry nothing, and losing one loses nothing, because every start drains;
  * - the file never shrinks, so the cap counts stored bytes, never the file's size.
  *
@@ -60,6 +61,8 @@ const wakeOptions = { backoffSchedule: [], keysIfUndelivered: [] };
 
 async function openFile(path: string): Promise<Deno.Kv> {
   try {
+    // SQLite gives its other files this one's mode.
+    (await Deno.open(path, { create: true, write: true, mode: 0o600 })).close();
     return await Deno.openKv(path);
   } catch (cause) {
     const message = `Cannot open the outbox "${path}": if it is damaged, move it away and the agent begins a new one`;
@@ -80,6 +83,8 @@ class KvOutbox implements Outbox {
   #leased: number | null = null;
   /** A wake-up is on its way: another would say the same. */
   #wakeQueued = false;
+  /** A put has failed: chunks of it may be in the file. */
+  #hasUnfinished = false;
 
   constructor(kv: Deno.Kv, directory: BufferDirectory, options: KvOutboxOptions & { state: KvState }) {
     this.#kv = kv;
@@ -93,6 +98,7 @@ class KvOutbox implements Outbox {
 
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
     return this.#mutex.run(async () => {
+      if (this.#hasUnfinished) await this.#removeUnfinished();
       const document = this.#seal(draft, this.#state.value.nextSequence);
       const json = new TextEncoder().encode(document.json);
       if (json.length > this.#documentBytesMax) return await this.#refuse(document, json.length, checkpoints);
@@ -100,7 +106,9 @@ class KvOutbox implements Outbox {
       const bytes = records.storedBytes({ gzipBytes: gzip.length });
       if (bytes > this.#maxBytes) return await this.#refuse(document, bytes, checkpoints);
       const evicted = await this.#room.make(bytes, { leased: this.#leased });
+      this.#hasUnfinished = true;
       await this.#store(document, gzip, checkpoints);
+      this.#hasUnfinished = false;
       return { kind: "stored", id: document.id, sequence: document.sequence, bytes, evicted };
     });
   }
@@ -201,6 +209,13 @@ class KvOutbox implements Outbox {
       this.#wakeQueued = false;
       throw error;
     }
+  }
+
+  /** The state is read first: a commit that was reported as failed may have taken effect, and then keeps its chunks. */
+  async #removeUnfinished(): Promise<void> {
+    await this.#state.readAgain();
+    await removeUnfinishedChunks(this.#kv, this.#state.value.nextSequence);
+    this.#hasUnfinished = false;
   }
 
   /** Uses up the document's number and counts it, so that the listener can tell the hole from a delay. */

@@ -28,6 +28,13 @@ export class KvState {
     return this.#value;
   }
 
+  /** Takes over what the file says: after a commit that failed it may be ahead of the memory. */
+  async readAgain(): Promise<void> {
+    const stored = await readOrCreate(this.#kv);
+    this.#value = stored.value;
+    this.#versionstamp = stored.versionstamp;
+  }
+
   /** Commits the operation together with the changed state: both or neither. */
   async commit(operation: Deno.AtomicOperation, change: Partial<OutboxState>): Promise<void> {
     const value = { ...this.#value, ...change };
@@ -40,9 +47,7 @@ export class KvState {
     }
     // One process writes, one operation at a time: only a commit that took effect although it was reported as failed
     // can have changed the state.
-    const stored = await readOrCreate(this.#kv);
-    this.#value = stored.value;
-    this.#versionstamp = stored.versionstamp;
+    await this.readAgain();
     throw new Error("Cannot store because the outbox had changed; its state was read again");
   }
 }

@@ -1,11 +1,15 @@
 /**
  * One generation of a log: a file from its creation or truncation to its end, whatever its name has become.
  *
+ * - What is read is parsed only if the file still begins as before once it has been read: one that was truncated and
+ *   written anew beyond our position is another generation.
+ * - Only the file that is meant is read, never another one that has got its name.
+ *
  * @module
  */
 
 import * as limits from "../../limits.ts";
-import type { Head, LogFileInfo } from "./log_files.ts";
+import { hasHead, type Head, headOf, type LogFileInfo, readFirstBytes } from "./log_files.ts";
 import { fileStart, type LogParser, type LogRecord, type ResumePoint } from "./log_parser.ts";
 
 /** What is stored of a generation. */
@@ -15,31 +19,40 @@ export interface GenerationState {
   ino: number;
   head: Head;
   resume: ResumePoint;
+  /** As last seen. */
+  size: number;
 }
+
+/** Makes the parser of a file; `block` is the first that it will be given. */
+export type CreateParser = (from: ResumePoint, block: Uint8Array) => LogParser;
 
 /** A file that is read, and where. */
 export class Generation {
   /** Where it is found now. */
   path: string;
-  readonly dev: number;
-  readonly ino: number;
+  dev: number;
+  ino: number;
   head: Head;
   /** As last seen. */
   size: number;
+  mtimeMs: number;
   /** A finished copy: nobody writes to it any more. */
   isCopy = false;
   /** Looks in a row that found nothing new. */
   idleReads = 0;
   #resume: ResumePoint;
-  #open: { file: Deno.FsFile; parser: LogParser } | null = null;
+  #open: { file: Deno.FsFile; parser: LogParser | null } | null = null;
   #readBytes: number;
   #isAbandoned = false;
+  #isMisplaced = false;
+  #isRewritten = false;
 
   constructor(info: LogFileInfo, options: { head: Head; resume?: ResumePoint }) {
     this.path = info.path;
     this.dev = info.dev;
     this.ino = info.ino;
     this.size = info.size;
+    this.mtimeMs = info.mtimeMs;
     this.head = options.head;
     this.#resume = options.resume ?? fileStart;
     this.#readBytes = this.#resume.offset;
@@ -54,31 +67,63 @@ export class Generation {
     return this.#open !== null;
   }
 
-  /** What to store so that a later process goes on here. */
-  get state(): GenerationState {
-    const { path, dev, ino, head } = this;
-    return { path, dev, ino, head, resume: this.#resume };
+  /** Something else, or nothing, has the name: where it is now must be found before it can be read. */
+  get isMisplaced(): boolean {
+    return this.#isMisplaced;
   }
 
-  /** Reads the next block; null at the end of the file. Throws what the file system says. */
-  async read(createParser: (from: ResumePoint) => LogParser): Promise<LogRecord[] | null> {
-    if (this.#isAbandoned) return null;
-    this.#open ??= await this.#openAt(createParser);
-    const bytes = await this.#open.file.read(buffer);
-    if (bytes === null) return null;
-    this.#readBytes += bytes;
-    this.size = Math.max(this.size, this.#readBytes);
-    return this.#advance(this.#open.parser.push(buffer.subarray(0, bytes)));
+  /** What to store so that a later process goes on here. */
+  get state(): GenerationState {
+    const { path, dev, ino, head, size } = this;
+    return { path, dev, ino, head, size, resume: this.#resume };
+  }
+
+  /** Reads the next block; null when there is none at the moment. Throws what the file system says. */
+  async read(createParser: CreateParser): Promise<LogRecord[] | null> {
+    if (this.#isAbandoned || this.#isRewritten) return null;
+    const open = await this.#opened();
+    if (open === null) return null;
+    const buffer = takeBuffer();
+    try {
+      const bytes = await open.file.read(buffer);
+      if (bytes === null || !await this.#isStillSame(open.file, this.#readBytes + bytes)) return null;
+      const block = buffer.subarray(0, bytes);
+      this.#readBytes += bytes;
+      this.size = Math.max(this.size, this.#readBytes);
+      open.parser ??= createParser(this.#resume, block);
+      return this.#advance(open.parser.push(block));
+    } catch (error) {
+      // What was read and not parsed is read again.
+      this.close();
+      throw error;
+    } finally {
+      spareBuffer = buffer;
+    }
+  }
+
+  /** Whether the file still is this generation. One that is not found is not judged. */
+  async isIntact(): Promise<boolean> {
+    if (this.#isRewritten) return false;
+    const open = await this.#opened();
+    if (open === null) return true;
+    const { size } = await open.file.stat();
+    return size >= this.#readBytes && await this.#isStillSame(open.file, this.#readBytes);
+  }
+
+  /** When the file was written last, as far as its handle tells. */
+  async writtenMs(): Promise<number> {
+    return (await this.#open?.file.stat())?.mtime?.getTime() ?? 0;
   }
 
   /** Entries that nothing will be added to, after a pause. */
   settle(): LogRecord[] {
-    return this.#open === null ? [] : this.#advance(this.#open.parser.settle());
+    return this.#advance(this.#open?.parser?.settle() ?? []);
   }
 
-  /** The file has ended: what was left of it. */
+  /** The file has ended: what was left of it. Of one that was lost the last line is missing its end, and is left out. */
   finish(): LogRecord[] {
-    const records = this.#open?.parser.finish() ?? [];
+    const parser = this.#open?.parser;
+    const records = (this.#isAbandoned ? parser?.settle() : parser?.finish()) ?? [];
     this.close();
     return records;
   }
@@ -91,30 +136,114 @@ export class Generation {
 
   /** Goes on in a copy of the same generation, from where nothing is lost. */
   moveTo(copy: LogFileInfo): void {
-    this.close();
-    this.path = copy.path;
+    this.foundAt(copy);
     this.size = copy.size;
     this.isCopy = true;
-    this.#readBytes = this.#resume.offset;
+    this.#isRewritten = false;
+  }
+
+  /** Goes on where it was found: in the same file or in a copy. */
+  relocate(found: LogFileInfo): void {
+    if (found.ino === this.ino && found.dev === this.dev) this.foundAt(found);
+    else this.moveTo(found);
+  }
+
+  /** It has another name now; it is read from where nothing is lost. */
+  foundAt(info: LogFileInfo): void {
+    this.close();
+    ({ path: this.path, dev: this.dev, ino: this.ino } = info);
+    this.size = Math.max(this.size, info.size);
+    this.#isMisplaced = false;
   }
 
   close(): void {
     this.#open?.file.close();
     this.#open = null;
+    this.#readBytes = this.#resume.offset;
   }
 
-  async #openAt(createParser: (from: ResumePoint) => LogParser): Promise<{ file: Deno.FsFile; parser: LogParser }> {
-    const file = await Deno.open(this.path);
+  async #opened(): Promise<{ file: Deno.FsFile; parser: LogParser | null } | null> {
+    if (this.#open !== null) return this.#open;
+    const file = await openIfThere(this.path);
+    const { dev, ino } = await file?.stat() ?? {};
+    this.#isMisplaced = file === null || dev !== this.dev || ino !== this.ino;
+    if (file === null) return null;
+    if (this.#isMisplaced) {
+      file.close();
+      return null;
+    }
     await file.seek(this.#resume.offset, Deno.SeekMode.Start);
     this.#readBytes = this.#resume.offset;
-    return { file, parser: createParser(this.#resume) };
+    return this.#open = { file, parser: null };
+  }
+
+  /** Compares the file's beginning, notes more of it if there is more, and goes back to a position. */
+  async #isStillSame(file: Deno.FsFile, position: number): Promise<boolean> {
+    const first = await readFirstBytes(file);
+    await file.seek(position, Deno.SeekMode.Start);
+    const { bytes, hash } = this.head;
+    if (first.length < bytes || headOf(first.subarray(0, bytes)).hash !== hash) this.#isRewritten = true;
+    else if (first.length > bytes) this.head = headOf(first);
+    return !this.#isRewritten;
   }
 
   #advance(records: LogRecord[]): LogRecord[] {
-    if (this.#open !== null) this.#resume = this.#open.parser.resume;
+    this.#resume = this.#open?.parser?.resume ?? this.#resume;
     return records;
   }
 }
 
-/** One for all: a block is parsed before the next is read. */
-const buffer = new Uint8Array(limits.logBlockBytes);
+/** Where a stored generation is now: under its inode, else as a copy with the same head that reaches far enough. */
+export async function findGeneration(
+  state: GenerationState,
+  files: readonly LogFileInfo[],
+): Promise<LogFileInfo | null> {
+  const fitting = files.filter(({ size }) => size >= state.resume.offset);
+  const byInode = fitting.find(({ dev, ino }) => dev === state.dev && ino === state.ino);
+  if (state.head.bytes === 0) return byInode ?? null;
+  for (const file of byInode === undefined ? fitting : [byInode, ...fitting]) {
+    if (await hasHead(file, state.head)) return file;
+  }
+  return null;
+}
+
+/** A generation that nobody has read; throws when another file has taken its name since it was looked at. */
+export async function beginGeneration(info: LogFileInfo, resume: ResumePoint): Promise<Generation> {
+  using file = await Deno.open(info.path);
+  const { dev, ino } = await file.stat();
+  if (dev !== info.dev || ino !== info.ino) throw new Deno.errors.NotFound(`Cannot find ${info.path} as it was`);
+  return new Generation(info, { head: headOf(await readFirstBytes(file)), resume });
+}
+
+/** A stored generation, where it was found. */
+export function restoreGeneration(found: LogFileInfo, state: GenerationState): Generation {
+  const generation = new Generation(found, { head: state.head, resume: state.resume });
+  generation.isCopy = found.ino !== state.ino || found.dev !== state.dev;
+  return generation;
+}
+
+/** Whether a file is one of these. An empty one has nothing but its inode. */
+export async function isAmong(generations: readonly Generation[], file: LogFileInfo): Promise<boolean> {
+  for (const { dev, ino, head } of generations) {
+    if (head.bytes === 0 ? dev === file.dev && ino === file.ino : await hasHead(file, head)) return true;
+  }
+  return false;
+}
+
+async function openIfThere(path: string): Promise<Deno.FsFile | null> {
+  try {
+    return await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+/** Blocks are parsed one after the other: one buffer serves all files. */
+let spareBuffer: Uint8Array | null = null;
+
+function takeBuffer(): Uint8Array {
+  const buffer = spareBuffer ?? new Uint8Array(limits.logBlockBytes);
+  spareBuffer = null;
+  return buffer;
+}

@@ -8,15 +8,26 @@
  * - a generation is told by its inode and the hash of its first bytes: renamed it is the same file, truncated it is
  *   another one, and its copy takes its place;
  * - a generation leaves the queue when it has been read to its end and the next one has begun;
- * - what can no longer be found is counted, in bytes as last seen.
+ * - files that came and went between two looks are read in their turn;
+ * - what can no longer be found is counted, in bytes as last seen;
+ * - a look either does all it has to do, or throws and has done nothing.
  *
  * @module
  */
 
+import { posix } from "node:path";
 import * as limits from "../../limits.ts";
-import { Generation, type GenerationState } from "./generation.ts";
-import { hasHead, type Head, type LogFileInfo, readHead, statLogFile } from "./log_files.ts";
-import { fileStart, type LogParser, type LogRecord, type ResumePoint } from "./log_parser.ts";
+import {
+  beginGeneration,
+  type CreateParser,
+  findGeneration,
+  type Generation,
+  type GenerationState,
+  isAmong,
+  restoreGeneration,
+} from "./generation.ts";
+import { byAge, hasAnyHead, type Head, listLogFiles, type LogFileInfo, statLogFile, without } from "./log_files.ts";
+import { fileStart, type LogRecord } from "./log_parser.ts";
 
 /** What is stored of a log: plain data. */
 export interface FamilyState {
@@ -38,7 +49,7 @@ export interface LogChunk {
 /** What a family needs of its surroundings. */
 export interface FamilyOptions {
   path: string;
-  createParser: (from: ResumePoint) => LogParser;
+  createParser: CreateParser;
   nowMs: () => number;
   onRotation: (fields: { file: string; kind: "renamed" | "truncated" }) => void;
   onLoss: (fields: { file: string; bytes: number; since: string }) => void;
@@ -50,11 +61,13 @@ export class LogFamily {
   #queue: Generation[] = [];
   #done: Head[] = [];
   #atMs: number;
+  #lookedMs: number; // Wall time of the look before: what was written since may be new.
 
   /** Restores what an earlier process stored; without, the log begins where the caller says with {@link begin}. */
   constructor(options: FamilyOptions, state?: FamilyState) {
     this.#options = options;
     this.#atMs = state?.atMs ?? options.nowMs();
+    this.#lookedMs = this.#atMs;
     this.#done = state?.done ?? [];
     this.#restored = state?.generations ?? [];
   }
@@ -82,29 +95,48 @@ export class LogFamily {
   async knows(info: LogFileInfo): Promise<boolean> {
     const states = [...this.#queue.map(({ state }) => state), ...this.#restored];
     if (states.some(({ dev, ino }) => dev === info.dev && ino === info.ino)) return true;
-    for (const { head } of states) if (await hasHead(info, head)) return true;
-    return await this.#isDone(info);
+    return await hasAnyHead(info, [...states.map(({ head }) => head), ...this.#done]);
   }
 
-  /** Begins with a file that was not followed before: at its end, or at its beginning if it is new. */
-  async begin(info: LogFileInfo, options: { atEnd: boolean }): Promise<void> {
-    const resume = options.atEnd ? { offset: info.size, claimed: [] } : fileStart;
-    this.#queue.push(new Generation(info, { head: await readHead(info.path), resume }));
+  /**
+   * Begins with a file that was not followed before: at its end, or, if it is new, at its beginning, after what was
+   * rotated away under its name since `sinceMs`.
+   */
+  async begin(info: LogFileInfo, options: { atEnd: true } | { atEnd: false; sinceMs: number }): Promise<void> {
+    if (options.atEnd) this.#queue = [await beginGeneration(info, { offset: info.size, claimed: [] })];
+    else {
+      this.#lookedMs = options.sinceMs;
+      this.#queue = await this.#newer(info, await this.#files());
+    }
   }
 
-  /** Looks what has become of the files. `siblings` are the files of the folder. */
-  async look(siblings: readonly LogFileInfo[]): Promise<void> {
-    if (this.#restored.length > 0) await this.#restore(siblings);
+  /** Looks what has become of the files. */
+  async look(): Promise<void> {
+    const nowMs = this.#options.nowMs();
+    if (this.#restored.length > 0) await this.#restore();
+    for (const old of this.#queue.slice(0, -1)) if (old.isMisplaced) await this.#findAgain(old);
     const info = await statLogFile(this.path);
-    const current = this.#queue.at(-1);
     this.#isGone = info === null;
-    if (info === null) return;
-    if (current === undefined) return await this.#append(info);
-    if (current.dev !== info.dev || current.ino !== info.ino) return await this.#replaced(current, { info, siblings });
-    if (info.size === current.size) return;
-    if (await this.#wasTruncated(current, info)) return await this.#truncated(current, { info, siblings });
-    current.size = info.size;
-    if (current.head.bytes < limits.logHeadBytesMax) current.head = await readHead(info.path);
+    if (info !== null) await this.#compare(info);
+    this.#lookedMs = nowMs;
+  }
+
+  /** The file that has the name, with the one that had it. */
+  async #compare(info: LogFileInfo): Promise<void> {
+    const current = this.#queue.at(-1);
+    if (current === undefined) this.#queue = await this.#newer(info, await this.#files());
+    else if (current.dev !== info.dev || current.ino !== info.ino) await this.#replaced(current, info);
+    else if (info.size === current.size && info.mtimeMs === current.mtimeMs) return;
+    else if (!await current.isIntact()) await this.#truncated(current, info);
+    else {
+      // Nothing tells an empty file from the one that it becomes: what it held in between may have been rotated away.
+      if (current.head.bytes === 0 || current.readBytes === 0) {
+        const copies = await this.#between(info, await this.#files());
+        this.#sayRotations("truncated", copies.length);
+        this.#queue.splice(-1, 0, ...copies);
+      }
+      [current.size, current.mtimeMs] = [info.size, info.mtimeMs];
+    }
   }
 
   /** Reads the next entries; null when there is nothing new. Throws what the file system says. */
@@ -117,12 +149,13 @@ export class LogFamily {
       generation.idleReads = 0;
       return this.#chunk(records, this.state);
     }
+    if (generation.isMisplaced) return null;
     generation.idleReads += 1;
-    if (!this.#isAtItsEnd(generation)) {
-      const settled = generation.idleReads === 1 ? generation.settle() : [];
-      return settled.length === 0 ? null : this.#chunk(settled, this.state);
-    }
     const before = this.state;
+    if (!this.#isAtItsEnd(generation)) {
+      const settled = await this.#isResting(generation) ? generation.settle() : [];
+      return settled.length === 0 ? null : this.#chunk(settled, before);
+    }
     const rest = generation.finish();
     this.#queue.shift();
     this.#done = [...this.#done, generation.head].slice(-limits.logGenerationsRemembered);
@@ -163,93 +196,105 @@ export class LogFamily {
     return generation.idleReads >= 2 && next.size > 0;
   }
 
-  async #append(info: LogFileInfo, resume: ResumePoint = fileStart): Promise<void> {
-    this.#queue.push(new Generation(info, { head: await readHead(info.path), resume }));
-  }
-
-  async #wasTruncated(current: Generation, info: LogFileInfo): Promise<boolean> {
-    return info.size < current.readBytes || (current.head.bytes > 0 && !await hasHead(info, current.head));
+  /** Whether nothing more can belong to the last entry: one that is being written may be seen in part. */
+  async #isResting(generation: Generation): Promise<boolean> {
+    if (generation.idleReads > 1) return generation.idleReads === 2;
+    return Math.abs(this.#options.nowMs() - await generation.writtenMs()) >= limits.logRestMs;
   }
 
   /** Another file has the name: the old one is read on through its handle, or where it is found. */
-  async #replaced(
-    current: Generation,
-    { info, siblings }: { info: LogFileInfo; siblings: readonly LogFileInfo[] },
-  ): Promise<void> {
-    this.#options.onRotation({ file: this.path, kind: "renamed" });
-    if (!current.isOpen && current.readBytes < current.size) {
-      const found = await this.#find(current.state, siblings);
-      if (found === null) this.#lose(current);
-      else if (found.ino === current.ino) current.path = found.path;
-      else current.moveTo(found);
-    }
-    await this.#append(info);
+  async #replaced(current: Generation, info: LogFileInfo): Promise<void> {
+    const files = await this.#files();
+    const found = current.isOpen ? null : await findGeneration(current.state, without(info, files));
+    const newer = await this.#newer(info, files);
+    this.#sayRotations("renamed", newer.length);
+    if (found !== null) current.relocate(found);
+    else if (!current.isOpen) this.#lose(current);
+    this.#queue.push(...newer);
   }
 
   /** The same file begins anew: what was unread is in its copy, or gone. */
-  async #truncated(
-    current: Generation,
-    { info, siblings }: { info: LogFileInfo; siblings: readonly LogFileInfo[] },
-  ): Promise<void> {
-    this.#options.onRotation({ file: this.path, kind: "truncated" });
-    const others = siblings.filter(({ ino, dev }) => ino !== info.ino || dev !== info.dev);
-    const copy = await this.#find(current.state, others);
+  async #truncated(current: Generation, info: LogFileInfo): Promise<void> {
+    const files = await this.#files();
+    const copy = await findGeneration(
+      current.state,
+      files.filter(({ ino, dev }) => ino !== info.ino || dev !== info.dev),
+    );
+    const newer = await this.#newer(info, files);
+    this.#sayRotations("truncated", newer.length);
     if (copy !== null) current.moveTo(copy);
     else this.#lose(current);
-    await this.#append(info);
+    this.#queue.push(...newer);
   }
 
-  /** Where a stored generation is now: under its inode, else as a copy with the same head that reaches far enough. */
-  async #find(state: GenerationState, files: readonly LogFileInfo[]): Promise<LogFileInfo | null> {
-    const fitting = files.filter(({ size }) => size >= state.resume.offset);
-    const byInode = fitting.find(({ dev, ino }) => dev === state.dev && ino === state.ino);
-    for (const file of byInode === undefined ? fitting : [byInode, ...fitting]) {
-      if (await hasHead(file, state.head)) return file;
+  #sayRotations(kind: "renamed" | "truncated", times: number): void {
+    for (let time = 0; time < times; time++) this.#options.onRotation({ file: this.path, kind });
+  }
+
+  async #findAgain(old: Generation): Promise<void> {
+    const found = await findGeneration(old.state, await this.#files());
+    if (found !== null) old.relocate(found);
+    else this.#lose(old);
+  }
+
+  /** As they are now: a list from before a rotation lacks its copy. */
+  #files(): Promise<LogFileInfo[]> {
+    return listLogFiles(posix.dirname(this.path));
+  }
+
+  /** What has come since the last look: files that were rotated away in between, and the one that has the name now. */
+  async #newer(info: LogFileInfo, files: readonly LogFileInfo[]): Promise<Generation[]> {
+    return [...await this.#between(info, files), await beginGeneration(info, fileStart)];
+  }
+
+  /** Files of this log that nobody has read, the oldest first. */
+  async #between(
+    info: LogFileInfo | null,
+    files: readonly LogFileInfo[],
+    known: readonly Generation[] = this.#queue,
+  ): Promise<Generation[]> {
+    const others = without(info, files).filter(({ path, mtimeMs }) =>
+      path.startsWith(this.path) && path !== this.path && mtimeMs >= this.#lookedMs - 1_000
+    );
+    const newer: Generation[] = [];
+    for (const file of others.sort(byAge)) {
+      const begun = await beginGeneration(file, fileStart);
+      // As it is now: a copy that is being made was empty a moment ago. One that is empty still is none of what is new.
+      const now = { ...file, size: Math.max(file.size, begun.head.bytes) };
+      if (begun.head.bytes > 0 && !await isAmong(known, now) && !await hasAnyHead(now, this.#done)) newer.push(begun);
     }
-    return null;
+    return newer;
   }
 
   /** Nothing is left of what had not been read. */
   #lose(generation: Generation): void {
-    const bytes = Math.max(0, generation.size - generation.readBytes);
-    this.#options.onLoss({ file: this.path, bytes, since: new Date(this.#atMs).toISOString() });
+    const bytes = generation.size - generation.readBytes;
+    if (bytes > 0) this.#sayLost(bytes);
     generation.abandon();
   }
 
+  #sayLost(bytes: number): void {
+    this.#options.onLoss({ file: this.path, bytes, since: new Date(this.#atMs).toISOString() });
+  }
+
   /** After a restart: finds the stored generations again, and those that came and went in between. */
-  async #restore(siblings: readonly LogFileInfo[]): Promise<void> {
+  async #restore(): Promise<void> {
     const info = await statLogFile(this.path);
-    const files = info === null ? siblings : [info, ...siblings.filter(({ path }) => path !== info.path)];
-    const taken = new Set<string>();
+    const files = await this.#files();
+    const queue: Generation[] = [];
+    const lost: GenerationState[] = [];
     for (const state of this.#restored) {
       // It was empty: nothing tells which of the files it became, and all of them are unread.
       if (state.head.bytes === 0) continue;
-      const found = await this.#find(state, files);
-      if (found === null) {
-        this.#options.onLoss({ file: this.path, bytes: 0, since: new Date(this.#atMs).toISOString() });
-        continue;
-      }
-      taken.add(found.path);
-      const generation = new Generation(found, { head: state.head, resume: state.resume });
-      generation.isCopy = found.ino !== state.ino || found.dev !== state.dev;
-      this.#queue.push(generation);
+      const found = await findGeneration(state, files);
+      if (found === null) lost.push(state);
+      else queue.push(restoreGeneration(found, state));
     }
-    this.#restored = [];
-    const between = files.filter((file) => file.path.startsWith(this.path) && file.mtimeMs >= this.#atMs - 1_000);
-    for (const file of between.sort(byAge)) {
-      if (taken.has(file.path) || file.path === this.path || await this.#isDone(file)) continue;
-      await this.#append(file);
+    if (queue.at(-1)?.path !== this.path) {
+      queue.push(...await this.#between(info, files, queue));
+      if (info !== null) queue.push(await beginGeneration(info, fileStart));
     }
-    if (info !== null && !taken.has(info.path)) await this.#append(info);
+    [this.#queue, this.#restored] = [queue, []];
+    for (const { size, resume } of lost) this.#sayLost(Math.max(0, size - resume.offset));
   }
-
-  async #isDone(file: LogFileInfo): Promise<boolean> {
-    for (const head of this.#done) if (await hasHead(file, head)) return true;
-    return false;
-  }
-}
-
-/** The oldest first; of two of the same millisecond the one that has been rotated more often: `.2` before `.1`. */
-function byAge(one: LogFileInfo, other: LogFileInfo): number {
-  return one.mtimeMs - other.mtimeMs || other.path.localeCompare(one.path, "en", { numeric: true });
 }

@@ -52,6 +52,12 @@ export const liveLogName = /\.(log|csv|json)$/;
 /** Reads the head of a file, as far as it reaches. Throws what the file system says. */
 export async function readHead(path: string, bytesMax: number = limits.logHeadBytesMax): Promise<Head> {
   using file = await Deno.open(path);
+  return headOf(await readFirstBytes(file, bytesMax));
+}
+
+/** The first bytes of an open file; its position is behind them afterwards. */
+export async function readFirstBytes(file: Deno.FsFile, bytesMax = limits.logHeadBytesMax): Promise<Uint8Array> {
+  await file.seek(0, Deno.SeekMode.Start);
   const buffer = new Uint8Array(bytesMax);
   let bytes = 0;
   while (bytes < bytesMax) {
@@ -59,7 +65,12 @@ export async function readHead(path: string, bytesMax: number = limits.logHeadBy
     if (read === null) break;
     bytes += read;
   }
-  return { bytes, hash: createHash("sha256").update(buffer.subarray(0, bytes)).digest("hex").slice(0, 32) };
+  return buffer.subarray(0, bytes);
+}
+
+/** The head that these bytes are. */
+export function headOf(bytes: Uint8Array): Head {
+  return { bytes: bytes.length, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 32) };
 }
 
 /** Whether a file begins so. An empty head says nothing of a file. */
@@ -70,4 +81,20 @@ export async function hasHead(file: LogFileInfo, head: Head): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Whether a file begins like one of these. */
+export async function hasAnyHead(file: LogFileInfo, heads: readonly Head[]): Promise<boolean> {
+  for (const head of heads) if (await hasHead(file, head)) return true;
+  return false;
+}
+
+/** The other files, whatever their names. */
+export function without(file: LogFileInfo | null, files: readonly LogFileInfo[]): LogFileInfo[] {
+  return files.filter(({ ino, dev }) => ino !== file?.ino || dev !== file.dev);
+}
+
+/** The oldest first; of two of the same millisecond the one that has been rotated more often: `.2` before `.1`. */
+export function byAge(one: LogFileInfo, other: LogFileInfo): number {
+  return one.mtimeMs - other.mtimeMs || other.path.localeCompare(one.path, "en", { numeric: true });
 }

@@ -42,7 +42,10 @@ export interface LogProgress {
 }
 
 /** From what was stored, or as a file that was not followed before. */
-type Beginning = { state: FamilyState } | { begin: LogFileInfo; atEnd: boolean };
+type Beginning =
+  | { state: FamilyState }
+  | { begin: LogFileInfo; atEnd: true }
+  | { begin: LogFileInfo; atEnd: false; sinceMs: number };
 
 interface Followed {
   family: LogFamily;
@@ -58,13 +61,23 @@ export class LogFollower {
   #atEnd: boolean;
   /** Files that could not be opened yet, and whether they are to begin at their end. */
   readonly #unreadable = new Map<string, boolean>();
-  #failure: string | null = null;
+  /** What was said to be wrong, by path: once until it is mended. */
+  readonly #failures = new Map<string, string>();
+  /** Wall time of the look before, also of an earlier process. */
+  #lookedMs: number;
+  #isBehind = false;
 
   /** `stored` is what an earlier process left; null at the very first start, which begins at the end of all files. */
   constructor(options: LogFollowerOptions, stored: ReadonlyMap<string, FamilyState> | null) {
     this.#options = options;
     this.#stored = new Map(stored ?? []);
     this.#atEnd = stored === null;
+    this.#lookedMs = Math.max(0, ...[...this.#stored.values()].map(({ atMs }) => atMs)) || options.nowMs();
+  }
+
+  /** Whether the last read has left something to read at once. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   get progress(): LogProgress[] {
@@ -76,6 +89,7 @@ export class LogFollower {
 
   /** Looks for new files, rotations and deletions. A folder that cannot be read is said once. */
   async look(): Promise<void> {
+    const nowMs = this.#options.nowMs();
     const files = await this.#list();
     if (files === null) return;
     const live = chooseFormats(files.filter((file) => this.#isLive(file.path)));
@@ -87,22 +101,29 @@ export class LogFollower {
     for (const file of byTime) {
       if (this.#followed.has(file.path) || this.#stored.has(file.path) || await this.#isKnown(file)) continue;
       const atEnd = this.#unreadable.get(file.path) ?? this.#atEnd;
-      const follows = await this.#follow(file.path, { begin: file, atEnd });
+      const how = { begin: file, ...(atEnd ? { atEnd } : { atEnd, sinceMs: this.#lookedMs }) };
+      const follows = await this.#follow(file.path, how);
       if (follows) this.#unreadable.delete(file.path);
       else this.#unreadable.set(file.path, atEnd);
     }
     this.#atEnd = false;
     for (const [path, { family }] of this.#followed) {
-      await family.look(files);
+      await this.#guard(path, () => family.look());
       if (family.isOver) this.#followed.delete(path);
     }
+    this.#lookedMs = nowMs;
   }
 
-  /** Reads once from every log that has something new. */
+  /** Reads from every log that has something new, a bounded share of each. */
   async *read(): AsyncGenerator<LogChunk & { path: string }> {
+    this.#isBehind = false;
     for (const { family } of this.#followed.values()) {
-      for (;;) {
-        const chunk = await this.#readOf(family);
+      for (let blocks = 0;; blocks++) {
+        if (blocks === limits.logBlocksPerTurn) {
+          this.#isBehind = true;
+          break;
+        }
+        const chunk = await this.#guard(family.path, () => family.read()) ?? null;
         if (chunk === null) break;
         yield { path: family.path, ...chunk };
       }
@@ -118,24 +139,27 @@ export class LogFollower {
     for (const { family } of this.#followed.values()) family.close();
   }
 
-  async #readOf(family: LogFamily): Promise<LogChunk | null> {
+  /** What goes wrong with one log is said once, and does not stop the others. */
+  async #guard<T>(path: string, task: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await family.read();
+      const result = await task();
+      this.#failures.delete(path);
+      return result;
     } catch (error) {
-      this.#say(error);
-      return null;
+      // What has just been renamed is found by the next look.
+      if (!(error instanceof Deno.errors.NotFound)) this.#say(path, error);
     }
   }
 
   async #list(): Promise<LogFileInfo[] | null> {
     try {
       const files = await listLogFiles(await this.#folder());
-      this.#failure = null;
+      this.#failures.delete(this.#options.path);
       return files;
     } catch (error) {
       // What is not there yet is new when it comes.
       if (error instanceof Deno.errors.NotFound) this.#atEnd = false;
-      this.#say(error);
+      this.#say(this.#options.path, error);
       return null;
     }
   }
@@ -176,9 +200,11 @@ export class LogFollower {
     try {
       const beginning = await readBeginning(path);
       const format = formatOf(path) ?? detectFormat(beginning);
-      const createParser = (from: ResumePoint) => {
+      let guessed = guessPrefix(beginning);
+      const createParser = (from: ResumePoint, block: Uint8Array) => {
         const { prefix, zone } = settings();
-        const known = prefix ?? guessPrefix(beginning);
+        // The file may have been empty.
+        const known = prefix ?? (guessed ??= guessPrefix(block));
         return createLogParser(format, {
           file: path,
           from,
@@ -195,16 +221,16 @@ export class LogFollower {
       log.info("log_followed", { file: path, format, from });
       return true;
     } catch (error) {
-      this.#say(error);
+      this.#say(path, error);
       return false;
     }
   }
 
-  #say(error: unknown): void {
+  #say(path: string, error: unknown): void {
     const failure = error instanceof Error ? error.message : String(error);
-    if (failure === this.#failure) return;
-    this.#failure = failure;
-    this.#options.log.warning("log_unreadable", { path: this.#options.path, error: failure });
+    if (failure === this.#failures.get(path)) return;
+    this.#failures.set(path, failure);
+    this.#options.log.warning("log_unreadable", { path, error: failure });
   }
 }
 

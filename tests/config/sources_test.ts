@@ -41,6 +41,22 @@ Deno.test("loadConfig reads the listener's files only where the listener is requ
   ]);
 });
 
+Deno.test("loadConfig refuses a file of certificates that holds none", async () => {
+  for (const [section, key] of [["database", "sslrootcert"], ["listener", "ca_file"]] as const) {
+    const ini = `[${section}]\n${key} = /ca.pem`;
+    const [message] = await refusals({
+      ini,
+      environment: listener,
+      requires: "listener",
+      files: { "/ca.pem": "a host" },
+    });
+    assert.equal(
+      message,
+      `Cannot use the file of ${section}.${key} because it holds no PEM certificate: current value is /ca.pem`,
+    );
+  }
+});
+
 Deno.test("loadConfig refuses a secret's file that is missing, empty, closed, no file or no text", async () => {
   const closed = new Deno.errors.NotCapable("x");
   const cases: [string | Error | undefined, string][] = [

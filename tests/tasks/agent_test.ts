@@ -160,5 +160,7 @@ Deno.test("Agent tells of itself once a cycle, when the cycle's collectors have 
   assert.deepEqual(circuit, { state: "closed", consecutive_failures: 0 });
   assert.equal(loss?.missed_runs, 0);
   assert.deepEqual(process, { rss_bytes: 50_000_000, cpu_s: 1.5 });
+  const steppedBack = bench.log.of("collector_stepped_back").map(({ fields }) => fields.collector);
+  assert.deepEqual(steppedBack, ["slow"], "who waited for it comes every cycle");
   await bench.whileTimePasses(bench.agent.stop());
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LogSettingsReader } from "../../collectors/logs/log_settings.ts";
-import { LogRun } from "../../tasks/log_run.ts";
+import { LogRun, type LogRunOptions } from "../../tasks/log_run.ts";
 import { decompress } from "../../transport/gzip.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryDatabase } from "../fakes/memory_database.ts";
@@ -40,15 +40,15 @@ class Bench implements AsyncDisposable {
     await Deno.writeTextFile(path, text, { append: true, create: true });
   }
 
-  start(options: { path?: string } = {}): LogRun {
+  start(options: { path?: string; redact?: LogRunOptions["redact"] } = {}): LogRun {
     // Behind the files' times, which are the machine's: the test's clock runs ahead of it.
     const clock = new FakeClock(new Date(Date.now() - 3_600_000));
     const database = new MemoryDatabase()
       .answer("pg_log settings", [{ prefix: "%m [%p] %a ", zone: "UTC" }]);
     const settings = new LogSettingsReader(database);
     const { outbox, log } = this;
-    const path = options.path ?? this.folder;
-    const run = new LogRun({ path, settings, outbox, onStored: () => undefined, redact: null, clock, log });
+    const { path = this.folder, redact = null } = options;
+    const run = new LogRun({ path, settings, outbox, onStored: () => undefined, redact, clock, log });
     run.start();
     this.#run = { run, clock };
     return run;
@@ -199,6 +199,68 @@ for (const [name, rotate] of Object.entries(rotations)) {
   });
 }
 
+for (const [name, rotate] of Object.entries(rotations)) {
+  Deno.test(`LogRun reads what came and went between two looks by ${name}`, async () => {
+    await using bench = await Bench.open();
+    await follow(bench);
+    for (const size of [0, 60, 60]) {
+      await bench.write(size);
+      await bench.pass(1_000);
+      for (let time = 0; time < 3; time++) {
+        await bench.write(7);
+        await rotate(bench);
+      }
+      await bench.write(3);
+      await bench.pass(3_000);
+    }
+    await bench.expectAll();
+  });
+
+  Deno.test(`LogRun reads a log from its beginning that was rotated by ${name} before it was seen`, async () => {
+    await using bench = await Bench.open();
+    await follow(bench);
+    const path = join(bench.folder, "postgresql-2.log");
+    await bench.write(20, { path });
+    await rotate({ path } as Bench);
+    await bench.write(20, { path });
+    await bench.expectAll();
+  });
+}
+
+Deno.test("LogRun sees that a file was truncated when it has grown beyond the position, and when to the same size", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  await bench.write(50);
+  await bench.expectAll();
+  for (const count of [300, 300, 900]) {
+    await Deno.truncate(bench.path, 0);
+    await bench.write(count);
+    await bench.expectAll();
+  }
+  assert.equal(bench.log.of("log_rotation_detected").length, 3);
+  assert.equal(bench.log.of("log_bytes_skipped").length, 0);
+});
+
+Deno.test("LogRun drops and counts an entry that cannot be redacted, and no other", async () => {
+  await using bench = await Bench.open();
+  await bench.write(0);
+  const run = bench.start({
+    redact: (entry) => {
+      if (entry.message === "line 5") throw new RangeError("line 5 is too much");
+      return entry;
+    },
+  });
+  await waitFor("the log", async () => {
+    await bench.pass(1_000);
+    return bench.log.of("log_followed").length > 0;
+  });
+  await bench.write(10);
+  bench.written.splice(5, 1);
+  await bench.expectAll();
+  assert.equal(run.entriesDropped, 1);
+  assert(!JSON.stringify(bench.log.of("log_entry_dropped")).includes("line 5"));
+});
+
 Deno.test("LogRun counts what a truncation took away unread, and goes on", async () => {
   await using bench = await Bench.open();
   await follow(bench);
@@ -227,9 +289,7 @@ Deno.test("LogRun takes the best format of a log that is written in several, and
   await using bench = await Bench.open();
   const json = join(bench.folder, "postgresql.json");
   await Deno.writeTextFile(json, "");
-  await bench.write(0);
-  bench.start();
-  await bench.pass(1_000);
+  await follow(bench);
   await bench.write(5);
   for (const message of bench.written) {
     const line = { timestamp: "2026-11-21 03:00:00.000 UTC", pid: 77, error_severity: "LOG", message };

@@ -17,7 +17,12 @@ const pressure = ["/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure
 const procfs = ["/run/bitville-postgres-agent/proc", ...pressure];
 
 async function flags(environment: Record<string, string>, options: PermissionOptions): Promise<string[]> {
-  const files = { "/p": "p", "/k": "k", "/ca.pem": "c", "/root.pem": "r" };
+  const files = {
+    "/p": "p",
+    "/k": "k",
+    "/ca.pem": "-----BEGIN CERTIFICATE-----",
+    "/root.pem": "-----BEGIN CERTIFICATE-----",
+  };
   return agentPermissions(await config({ environment, files, requires: "listener" }), options);
 }
 

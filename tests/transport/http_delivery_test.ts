@@ -57,6 +57,18 @@ Deno.test("createHttpDelivery compresses only where it was told to", async () =>
   assert.deepEqual(listener.received[0]?.document.data, listener.received[1]?.document.data);
 });
 
+Deno.test("createHttpDelivery rejects a document that cannot be decompressed, and does not send it", async () => {
+  await using listener = new ScriptedListener();
+  const delivery = deliveryTo(listener.url);
+  const entry = await entryOf("one");
+  entry.gzip.fill(0, 10);
+  const outcome = await delivery.send(entry, new AbortController().signal);
+  delivery.close();
+  assert(outcome.kind === "rejected" && outcome.status === null);
+  assert.match(outcome.reason, /^Cannot decompress the document: /);
+  assert.equal(listener.received.length, 0);
+});
+
 Deno.test("createHttpDelivery keeps one connection for request after request", async () => {
   await using listener = new ScriptedListener();
   const delivery = deliveryTo(listener.url);
@@ -150,6 +162,16 @@ Deno.test("createHttpDelivery never puts the key into a reason", async () => {
   const outcome = await sendOnce(new URL("http://127.0.0.1:1/"), { apiKey: "not\nallowed in a header" });
   assert(outcome.kind === "retry");
   assert(!outcome.reason.includes("not\nallowed"), outcome.reason);
+});
+
+Deno.test("createHttpDelivery names the listener in a reason without the query of its URL", async () => {
+  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = free.addr as Deno.NetAddr;
+  free.close();
+  const outcome = await sendOnce(new URL(`http://127.0.0.1:${port}/ingest?token=hidden-7`));
+  assert(outcome.kind === "retry");
+  assert(outcome.reason.includes(`http://127.0.0.1:${port}/ingest)`), outcome.reason);
+  assert(!outcome.reason.includes("hidden-7"), outcome.reason);
 });
 
 Deno.test("parseRetryAfter reads seconds and dates, within bounds", () => {

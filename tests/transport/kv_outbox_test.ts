@@ -88,6 +88,17 @@ Deno.test("openKvOutbox creates its folder for nobody else to read", () =>
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o700);
   }));
 
+Deno.test("openKvOutbox keeps its files private in a folder that was there before", () =>
+  withFolder(async (folder) => {
+    await Deno.chmod(folder, 0o755);
+    const outbox = await open(folder);
+    await outbox.put(draftOf("one"));
+    for await (const { name } of Deno.readDir(folder)) {
+      assert.equal((await Deno.stat(join(folder, name))).mode! & 0o777, 0o600, name);
+    }
+    await outbox.close();
+  }));
+
 Deno.test("openKvOutbox removes the pieces of a document that a crash left without its header", () =>
   withFolder(async (folder) => {
     const before = await open(folder);
@@ -102,6 +113,18 @@ Deno.test("openKvOutbox removes the pieces of a document that a crash left witho
     assert.equal((await readEntry((await after.oldest())!)).data.name, "next");
     await after.close();
     await editKv(folder, async (kv) => assert.equal(await countKeys(kv, ["chunk"]), 2));
+  }));
+
+Deno.test("openKvOutbox lets no pieces of a document that could not be stored get into the next", () =>
+  withFolder(async (folder) => {
+    const outbox = await open(folder);
+    const tooLarge = { name: "log", value: "x".repeat(70_000) };
+    const bytes = limits.chunkBytesMax * (limits.chunksPerCommitMax + 1);
+    await assert.rejects(outbox.put(draftOf("not stored", bytes), [tooLarge]));
+    assert.equal((await outbox.put(draftOf("next"))).sequence, 1);
+    assert.equal((await readEntry((await outbox.oldest())!)).data.name, "next");
+    await outbox.close();
+    await editKv(folder, async (kv) => assert.equal(await countKeys(kv, ["chunk"]), 1));
   }));
 
 Deno.test("openKvOutbox sets a document with a missing piece aside and goes on with the next", () =>

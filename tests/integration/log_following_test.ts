@@ -1,0 +1,191 @@
+/**
+ * A log that is written fast and rotated in every way while the agent is killed again and again: at the listener every
+ * entry is there once, in order. With `BITVILLE_TEST_LOG_FLOOD` set it lasts two minutes at 20 MB/s.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { systemClock } from "../../clock.ts";
+import { logBatchMs, logPollMs } from "../../limits.ts";
+import { AgentFolder } from "../support/agent_folder.ts";
+import { AgentProcess, ownEnvironment, projectRoot } from "../support/agent_process.ts";
+import type { WrittenGeneration } from "../support/log_writer.ts";
+import { type Received, ScriptedListener } from "../support/scripted_listener.ts";
+import { seededRandom, takeSeed } from "../support/seeded_random.ts";
+import { waitFor } from "../support/wait_for.ts";
+
+const plan = Deno.env.has("BITVILLE_TEST_LOG_FLOOD")
+  ? { rate: 20, seconds: 120, rotate: 5, kills: 10, drainMs: 400_000 }
+  : { rate: 2, seconds: 12, rotate: 3, kills: 4, drainMs: 30_000 };
+
+/** Nobody listens there: what asks the server fails, and does no harm. */
+const nowhere = { host: "127.0.0.1", port: 1 } as const;
+
+interface Entry {
+  level: string;
+  message: string;
+  detail: string | null;
+  statement: string | null;
+  application_name: string | null;
+}
+
+/** What reached the listener, entry by entry. */
+class Ledger {
+  /** How often each number came. */
+  readonly times = new Uint8Array(20_000_000);
+  readonly wrong: string[] = [];
+  entries = 0;
+  repeatedDocuments = 0;
+  dropped = 0;
+  readonly #ids = new Set<string>();
+  /** Numbers of entries that lack lines. */
+  readonly torn: number[] = [];
+  /** Numbers as they came. */
+  readonly order: number[] = [];
+
+  take({ id, type, data }: Received["document"]): void {
+    if (type !== "pg_log") return;
+    if (this.#ids.has(id)) {
+      this.repeatedDocuments++;
+      return;
+    }
+    this.#ids.add(id);
+    this.dropped += Number(data.dropped);
+    for (const entry of data.entries as Entry[]) this.#note(entry);
+  }
+
+  #note(entry: Entry): void {
+    this.entries++;
+    const [, digits] = /^no (\d+) /.exec(entry.message) ?? [];
+    const number = Number(digits);
+    if (digits === undefined) {
+      this.wrong.push(JSON.stringify(entry).slice(0, 300));
+      return;
+    }
+    if (!isWhole(entry, number)) this.torn.push(number);
+    this.times[number]!++;
+    this.order.push(number);
+  }
+}
+
+/** Whether an entry has all of its lines, and no other's. */
+function isWhole({ level, message, detail, statement, application_name }: Entry, number: number): boolean {
+  if (application_name === null || !/^(web|bitville-[-0-9a-f]{36})$/.test(application_name)) return false;
+  if (level === "ERROR") {
+    return detail === `detail ${number} é` && (statement?.startsWith(`select ${number},\n`) ?? false);
+  }
+  if (level !== "LOG" || detail !== null || statement !== null) return false;
+  return message.includes(" statement: ") ? message.endsWith(`\n\tend ${number}`) : !message.includes("\n");
+}
+
+/** Starts the writer; what it says is what it wrote. */
+function startWriter(folder: string, seed: number): Promise<WrittenGeneration[]> {
+  const { rate, seconds, rotate } = plan;
+  const args = [folder, `--rate=${rate}`, `--seconds=${seconds}`, `--rotate=${rotate}`, `--seed=${seed}`];
+  const program = join(projectRoot, "tests/support/log_writer.ts");
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", "--allow-write", program, ...args],
+    clearEnv: true,
+    env: ownEnvironment(),
+    stdout: "piped",
+  });
+  return command.output().then(({ stdout, success }) => {
+    assert(success);
+    return new TextDecoder().decode(stdout).trimEnd().split("\n").map((line) => JSON.parse(line));
+  });
+}
+
+/** In KB: the most the process has had. */
+async function peakMemory(pid: number): Promise<number> {
+  return Number(/VmHWM:\s+(\d+)/.exec(await Deno.readTextFile(`/proc/${pid}/status`).catch(() => ""))?.[1] ?? 0);
+}
+
+/** What is wrong with what came. A truncation may take away the end of its generation, and part of the last entry. */
+function judge(written: readonly WrittenGeneration[], { times, order, torn }: Ledger) {
+  const judged = { missing: 0, twice: 0, disordered: 0, torn: 0, truncated: 0 };
+  for (const { first, next, end } of written) {
+    const numbers = Array.from(times.subarray(first, next));
+    judged.twice += numbers.filter((count) => count > 1).length;
+    const come = end === "truncate" ? numbers.lastIndexOf(1) + 1 : numbers.length;
+    judged.missing += numbers.slice(0, come).filter((count) => count === 0).length;
+    judged.truncated += numbers.length - come;
+    const cut = end === "truncate" ? first + come - 1 : -1;
+    judged.torn += torn.filter((number) => number >= first && number < next && number !== cut).length;
+  }
+  const last = new Map<WrittenGeneration | undefined, number>();
+  for (const number of order) {
+    const generation = written.find(({ next }) => number < next);
+    if (number <= (last.get(generation) ?? -1)) judged.disordered++;
+    last.set(generation, number);
+  }
+  return judged;
+}
+
+/** Bytes that an agent has said are gone. */
+function skippedBy(agent: AgentProcess): number {
+  return agent.of("log_bytes_skipped").reduce((sum, { bytes }) => sum + Number(bytes), 0);
+}
+
+/** Waits until nothing has come for longer than a batch may wait. */
+async function drain(ledger: Ledger): Promise<void> {
+  let [seen, sinceMs] = [-1, 0];
+  await waitFor("the last entry", () => {
+    if (ledger.entries !== seen) [seen, sinceMs] = [ledger.entries, performance.now()];
+    return performance.now() - sinceMs > logBatchMs + 3_000;
+  }, { boundMs: plan.drainMs });
+}
+
+async function makeFolder(listener: ScriptedListener): Promise<{ folder: AgentFolder; logs: string }> {
+  // Room for everything, so that nothing is thinned.
+  const settings = { buffer: { max_size_mb: 2_000 }, logging: { level: "info" } };
+  const folder = await AgentFolder.create({ database: nowhere, listener, settings });
+  const logs = join(folder.path, "logs");
+  await Deno.mkdir(logs);
+  await folder.set({ collection: { log_path: logs } });
+  return { folder, logs };
+}
+
+Deno.test(`start carries a log through every rotation, killed ${plan.kills} times, each entry once`, async () => {
+  const seed = takeSeed();
+  console.log(`seed ${seed}`);
+  const random = seededRandom(seed);
+  const ledger = new Ledger();
+  await using listener = new ScriptedListener();
+  listener.answer = () => {
+    for (const { document } of listener.received.splice(0)) ledger.take(document);
+    return new Response(null, { status: 202 });
+  };
+  const made = await makeFolder(listener);
+  await using folder = made.folder;
+  let writing: Promise<WrittenGeneration[]> | null = null;
+  let [peakKb, skipped] = [0, 0];
+  for (let kill = 1; kill <= plan.kills; kill++) {
+    await using agent = AgentProcess.start(folder);
+    if (writing === null) {
+      await agent.event("log_collection_begins");
+      // Two looks later the folder is known to have been empty.
+      await systemClock.sleep(2 * logPollMs);
+      writing = startWriter(made.logs, seed);
+    }
+    await systemClock.sleep(plan.seconds * 1_000 / (plan.kills + 1) * (0.5 + random()));
+    peakKb = Math.max(peakKb, await peakMemory(agent.pid));
+    await agent.end("SIGKILL");
+    skipped += skippedBy(agent);
+  }
+  await using agent = AgentProcess.start(folder);
+  const written = await writing ?? [];
+  await drain(ledger);
+  peakKb = Math.max(peakKb, await peakMemory(agent.pid));
+  assert.equal((await agent.end("SIGTERM")).code, 0);
+  skipped += skippedBy(agent);
+  const { truncated, ...faults } = judge(written, ledger);
+  const { entries, repeatedDocuments, dropped, wrong } = ledger;
+  const bytes = written.reduce((sum, generation) => sum + generation.bytes, 0);
+  const generations = written.length;
+  console.log({ bytes, generations, entries, repeatedDocuments, truncated, skipped, peakKb, dropped, ...faults });
+  assert.deepEqual(wrong.slice(0, 5), []);
+  assert.deepEqual({ ...faults, dropped }, { missing: 0, twice: 0, disordered: 0, torn: 0, dropped: 0 });
+  assert.equal(entries + truncated, written.at(-1)?.next);
+});
