@@ -10,22 +10,12 @@
  * @module
  */
 
-import { emptyEntry, finishEntry, type LogEntry, noState } from "./entry.ts";
+import { emptyEntry, type LogEntry, noState } from "./entry.ts";
 import { CsvScan } from "./csv_scan.ts";
 import { CsvGiant } from "./giants.ts";
 import { levelOf } from "./languages.ts";
-import {
-  fileStart,
-  type LogParser,
-  type LogRecord,
-  noCounts,
-  noneClaimed,
-  type ParserCounts,
-  type ParserOptions,
-  type ResumePoint,
-} from "./log_parser.ts";
-import { type Block, RecordFeed } from "./record_feed.ts";
-import { TimeZone } from "./timezone.ts";
+import type { Block, Giant } from "./record_feed.ts";
+import { RecordParser } from "./record_parser.ts";
 
 /** Where the columns that are wanted stand. */
 const column = {
@@ -55,51 +45,14 @@ const secondsChars = 19;
 const recordStart = /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [A-Za-z0-9:+-]{1,12},/g;
 
 /** See {@link LogParser}. */
-export class CsvParser implements LogParser {
-  readonly counts: ParserCounts = noCounts();
-  readonly #file: string | null;
-  readonly #zone: TimeZone;
-  readonly #feed: RecordFeed;
-  #records: LogRecord[] = [];
+export class CsvParser extends RecordParser {
   readonly #scan = new CsvScan();
 
-  constructor(options: ParserOptions = {}) {
-    const { file = null, zone = new TimeZone(), from = fileStart } = options;
-    this.#file = file;
-    this.#zone = zone;
-    const skipped = (bytes: number) => {
-      this.counts.skippedBytes += bytes;
-    };
-    const read = (block: Block) => this.#readBlock(block);
-    this.#feed = new RecordFeed({ read, giant: () => new CsvGiant(), skipped }, { offset: from.offset });
+  protected override createGiant(): Giant {
+    return new CsvGiant();
   }
 
-  get resume(): ResumePoint {
-    return { offset: this.#feed.base, claimed: noneClaimed };
-  }
-
-  push(bytes: Uint8Array): LogRecord[] {
-    this.counts.bytes += bytes.length;
-    this.#feed.push(bytes);
-    return this.#take();
-  }
-
-  settle(): LogRecord[] {
-    return [];
-  }
-
-  finish(): LogRecord[] {
-    this.#feed.finish();
-    return this.#take();
-  }
-
-  #take(): LogRecord[] {
-    const records = this.#records;
-    this.#records = [];
-    return records;
-  }
-
-  #readBlock(block: Block): number {
+  protected override readBlock(block: Block): number {
     const { text } = block;
     let start = 0;
     while (start < text.length) {
@@ -123,14 +76,14 @@ export class CsvParser implements LogParser {
     }
     const end = this.#endOfTorn(text, start);
     const line = text.slice(start, end).trimEnd();
-    this.#emit(emptyEntry("UNKNOWN", line, this.#file), block, { start, end });
+    this.#emit(emptyEntry("UNKNOWN", line, this.file), block, { start, end });
     return end;
   }
 
   #readForeign(block: Block, start: number): number {
     const end = block.text.indexOf("\n", start) + 1;
     const line = block.text.slice(start, end).trimEnd();
-    if (line !== "") this.#emit(emptyEntry("UNKNOWN", line, this.#file), block, { start, end });
+    if (line !== "") this.#emit(emptyEntry("UNKNOWN", line, this.file), block, { start, end });
     else {
       this.counts.lines++;
       this.counts.blankLines++;
@@ -156,8 +109,7 @@ export class CsvParser implements LogParser {
     for (let end = text.indexOf("\n", at.start); end >= 0 && end < at.end; end = text.indexOf("\n", end + 1)) {
       this.counts.lines++;
     }
-    if (finishEntry(entry)) this.counts.cutEntries++;
-    this.#records.push({ entry, offset: block.offsetOf(at.end), claimed: noneClaimed });
+    this.add(entry, block.offsetOf(at.end));
   }
 
   #isRecord(text: string): boolean {
@@ -171,7 +123,7 @@ export class CsvParser implements LogParser {
     const entry = emptyEntry(
       levelOf(scan.field(text, column.error_severity)!, state),
       this.#messageOf(text),
-      this.#file,
+      this.file,
     );
     entry.timestamp = this.#timestampOf(scan.field(text, column.log_time)!);
     entry.pid = numberOf(scan.field(text, column.process_id));
@@ -198,7 +150,7 @@ export class CsvParser implements LogParser {
   }
 
   #timestampOf(time: string): string | null {
-    const iso = this.#zone.toIso(time);
+    const iso = this.zone.toIso(time);
     if (iso === null) this.counts.unknownTimes++;
     return iso;
   }

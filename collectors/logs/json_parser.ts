@@ -5,21 +5,11 @@
  * @module
  */
 
-import { emptyEntry, finishEntry, type LogEntry, noState } from "./entry.ts";
+import { emptyEntry, type LogEntry, noState } from "./entry.ts";
 import { JsonGiant } from "./giants.ts";
 import { levelOf } from "./languages.ts";
-import {
-  fileStart,
-  type LogParser,
-  type LogRecord,
-  noCounts,
-  noneClaimed,
-  type ParserCounts,
-  type ParserOptions,
-  type ResumePoint,
-} from "./log_parser.ts";
-import { type Block, RecordFeed } from "./record_feed.ts";
-import { TimeZone } from "./timezone.ts";
+import type { Block, Giant } from "./record_feed.ts";
+import { RecordParser } from "./record_parser.ts";
 
 /** A line as it was read: the keys that are wanted. Nothing in it has been checked. */
 interface JsonLine {
@@ -48,59 +38,19 @@ const queryIdKey = '"query_id":';
 const digits = /-?\d{1,19}/y;
 
 /** See {@link LogParser}. */
-export class JsonParser implements LogParser {
-  readonly counts: ParserCounts = noCounts();
-  readonly #file: string | null;
-  readonly #zone: TimeZone;
-  readonly #feed: RecordFeed;
-  #records: LogRecord[] = [];
-
-  constructor(options: ParserOptions = {}) {
-    const { file = null, zone = new TimeZone(), from = fileStart } = options;
-    this.#file = file;
-    this.#zone = zone;
-    const skipped = (bytes: number) => {
-      this.counts.skippedBytes += bytes;
-    };
-    const read = (block: Block) => this.#readBlock(block);
-    this.#feed = new RecordFeed({ read, giant: () => new JsonGiant(), skipped }, { offset: from.offset });
+export class JsonParser extends RecordParser {
+  protected override createGiant(): Giant {
+    return new JsonGiant();
   }
 
-  get resume(): ResumePoint {
-    return { offset: this.#feed.base, claimed: noneClaimed };
-  }
-
-  push(bytes: Uint8Array): LogRecord[] {
-    this.counts.bytes += bytes.length;
-    this.#feed.push(bytes);
-    return this.#take();
-  }
-
-  settle(): LogRecord[] {
-    return [];
-  }
-
-  finish(): LogRecord[] {
-    this.#feed.finish();
-    return this.#take();
-  }
-
-  #take(): LogRecord[] {
-    const records = this.#records;
-    this.#records = [];
-    return records;
-  }
-
-  #readBlock(block: Block): number {
+  protected override readBlock(block: Block): number {
     const { text } = block;
     for (let start = 0; start < text.length;) {
       const end = text.indexOf("\n", start);
       this.counts.lines++;
       if (start === end) this.counts.blankLines++;
       else {
-        const entry = this.#entryOf(text.slice(start, end));
-        if (finishEntry(entry)) this.counts.cutEntries++;
-        this.#records.push({ entry, offset: block.offsetOf(end + 1), claimed: noneClaimed });
+        this.add(this.#entryOf(text.slice(start, end)), block.offsetOf(end + 1));
       }
       start = end + 1;
     }
@@ -109,14 +59,14 @@ export class JsonParser implements LogParser {
 
   #entryOf(text: string): LogEntry {
     const line = parseLine(text);
-    if (line === null) return emptyEntry("UNKNOWN", text, this.#file);
+    if (line === null) return emptyEntry("UNKNOWN", text, this.file);
     const level = levelOf(String(line.error_severity));
     const position = line.cursor_position ?? line.internal_position;
     const message = typeof line.message === "string" ? line.message : "";
     const entry = emptyEntry(
       level,
       position === undefined ? message : `${message} at character ${position}`,
-      this.#file,
+      this.file,
     );
     entry.timestamp = this.#timestampOf(line.timestamp);
     entry.pid = numberOf(line.pid);
@@ -137,7 +87,7 @@ export class JsonParser implements LogParser {
 
   #timestampOf(value: unknown): string | null {
     if (typeof value !== "string") return null;
-    const iso = this.#zone.toIso(value);
+    const iso = this.zone.toIso(value);
     if (iso === null) this.counts.unknownTimes++;
     return iso;
   }
