@@ -88,10 +88,30 @@ export const sendGraceMs = 5_000;
 
 // Of a server in trouble.
 
-/** A run that keeps the server busy for longer is a hard one: the collector steps back. */
-export const hardRunMs = 1_000;
-/** A collector that has stepped back runs at least on every so many-th tick: never silent. */
-export const stepBackMax = 16;
+/** What the agent may cost the server: half a percent of one core, 300 ms a minute. */
+export const serverTimeShare = 0.005;
+/** While the server is in trouble, this share of it: a fifth is what a cycle costs at some hundred sessions. */
+export const troubledBudgetShare = 0.2;
+/** Of the budget; at or below this a cycle is calm. Apart from the budget, so that no cost is both. */
+export const calmBudgetShare = 0.5;
+/** Calm cycles before a step up, and the most that they become when steps up have to be taken back: an hour. */
+export const governorCalmCycles = 5;
+export const governorCalmCyclesMax = 60;
+/** A step down so soon after a step up takes it back. */
+export const governorRelapseCycles = 6;
+/** How often statements and activity are read where they have been slowed down. */
+export const governedStatementsEvery = 5;
+export const governedActivityEvery = 2;
+/** Waiters whose blockers are asked for then, instead of `lockWaitersMax`. */
+export const governedLockWaitersMax = 50;
+/** From this share of max_connections on, every connection is one that an application may miss. */
+export const connectionsShortShare = 0.9;
+/** Waiters for locks that are a long queue. */
+export const lockQueueLong = 100;
+/** Sessions a CPU that run a statement: beyond this they mostly wait for each other. */
+export const activePerCpuMany = 10;
+/** Share of the time in which somebody waited for a CPU. */
+export const cpuPressureHighPercent = 60;
 /** All schedules fire in the same second; the status waits this long for the others to begin. */
 export const statusDelayMs = 500;
 /** The status of a cycle waits for the cycle's collectors for at most this long. */

@@ -17,6 +17,7 @@ import { Sender } from "../transport/sender.ts";
 import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
 import { CollectorRun } from "./collector_run.ts";
 import type { Schedule } from "./cron.ts";
+import type { Governor } from "./governor.ts";
 import type { LogRun } from "./log_run.ts";
 
 /** What an agent is made of. It closes the outbox, the delivery and the database when it stops. */
@@ -31,6 +32,8 @@ export interface AgentParts {
   random: () => number;
   usage: () => ProcessUsage;
   log: Log;
+  /** The one that the collectors ask, too. */
+  governor: Governor;
   /** Makes what follows the server's logs; absent when none are to be followed. */
   createLogRun?: (parts: { outbox: Outbox; onStored: () => void }) => LogRun | null;
 }
@@ -46,7 +49,7 @@ export class Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    const { outbox, delivery, clock, log, random } = parts;
+    const { outbox, delivery, clock, log, random, governor } = parts;
     const breaker = {
       failuresMax: limits.circuitFailuresMax,
       cooldownMs: limits.circuitCooldownMs,
@@ -57,7 +60,7 @@ export class Agent {
     this.#sender = new Sender({ outbox, delivery, clock, log, breaker });
     const capture = (draft: Draft) => this.#capture(draft);
     const intervalMs = parts.intervalS * 1_000;
-    const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs });
+    const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs, governor });
     const runs = parts.collectors.map(runOf);
     this.#logs = parts.createLogRun?.({ outbox, onStored: () => this.#sender.wake() }) ?? null;
     const circuit = () => this.#sender.status();

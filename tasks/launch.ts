@@ -17,7 +17,7 @@ import { agentPermissions } from "./permissions.ts";
  * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents; a semi-space of
  * 1 MB has rows that were only mapped collected at once instead of being promoted.
  */
-const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=1";
+const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4";
 
 /**
  * Packages have been fetched by the time this has run: the agent itself loads no code from the network. Without the flag

@@ -18,6 +18,7 @@ import { collectorsOf, logRunOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
 import { scheduleOnCron } from "./cron.ts";
+import { Governor } from "./governor.ts";
 
 /** Runs the agent; answers when it has stopped. */
 export async function run(context: CommandContext): Promise<number> {
@@ -63,11 +64,12 @@ async function openAgent(
   });
   const { password, ...connection } = config.database;
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
-  const collectors = collectorsOf(config, { database, log, clock, command: "start" });
   const { intervalS } = config.collection;
+  const governor = new Governor({ clock, log, intervalMs: intervalS * 1_000, cpus: navigator.hardwareConcurrency });
+  const collectors = collectorsOf(config, { database, log, clock, command: "start", restraint: governor });
   const schedule = scheduleOnCron;
   const logs = (parts: { outbox: Outbox; onStored: () => void }) =>
     logRunOf(config, { database, log, clock, ...parts });
-  const parts = { outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log };
+  const parts = { outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log, governor };
   return new Agent({ ...parts, createLogRun: logs });
 }

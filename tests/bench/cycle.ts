@@ -11,7 +11,7 @@ import { programPath, Service, Sink } from "./service.ts";
 import { type BenchServer, rolesPassword } from "./server.ts";
 
 /** What the server says of a role. */
-interface ServerCost {
+export interface ServerCost {
   calls: number;
   ms: number;
   /** Of its backends; null for a server on another machine. */
@@ -115,7 +115,8 @@ function figuresOf(
   return figures;
 }
 
-async function costOf(server: BenchServer, role: string, task: () => Promise<void>): Promise<ServerCost> {
+/** What a task cost the server by a role's statements. */
+export async function costOf(server: BenchServer, role: string, task: () => Promise<void>): Promise<ServerCost> {
   const before = await readCost(server, role);
   await task();
   const after = await readCost(server, role);

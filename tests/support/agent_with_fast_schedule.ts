@@ -18,6 +18,7 @@ import { type Config, loadConfig } from "../../config.ts";
 import { createLog, type Log } from "../../log.ts";
 import { Agent } from "../../tasks/agent.ts";
 import type { Schedule } from "../../tasks/cron.ts";
+import { Governor } from "../../tasks/governor.ts";
 import { createSeal } from "../../transport/envelope.ts";
 import { createHttpDelivery } from "../../transport/http_delivery.ts";
 import { openKvOutbox } from "../../transport/kv_outbox.ts";
@@ -110,7 +111,9 @@ async function openAgent(config: Config, log: Log): Promise<Agent> {
   ];
   const { intervalS } = config.collection;
   const usage = () => ({ rssBytes: 0, cpuS: 0 });
-  return new Agent({ outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log });
+  const governor = new Governor({ clock, log, intervalMs: intervalS * 1_000, cpus: 1 });
+  const parts = { outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log, governor };
+  return new Agent(parts);
 }
 
 /** As cron does: a tick that finds the last one still running is left out. */
