@@ -117,6 +117,37 @@ export const statusDelayMs = 500;
 /** The status of a cycle waits for the cycle's collectors for at most this long. */
 export const statusWaitMs = 10_000;
 
+// Of bursts.
+
+/** Between two probes: a storm of 20 s is noticed while most of it is still to come. */
+export const burstProbeMs = 5_000;
+/** Probes that are kept, for the half minute before. */
+export const burstRingProbes = 7;
+/** Waiters for locks at one moment that are no coincidence. */
+export const burstLockWaiters = 10;
+/** A jump: so many times the usual number of active sessions, or of CPUs where that is more, */
+export const burstActiveFactor = 4;
+/** once so many probes tell what is usual. */
+export const burstProbesForJump = 3;
+/** Errors in the server's log within so long that are a storm. */
+export const burstErrors = 100;
+export const burstErrorsWithinMs = 10_000;
+/** A recording takes a sample a second, for a minute at most, and ends early after so long without its cause. */
+export const burstSampleMs = 1_000;
+export const burstMs = 60_000;
+export const burstCalmMs = 10_000;
+/** A sample rests for this many times what it took: 2 % of the time, 1.2 s in a minute. */
+export const burstPauseFactor = 50;
+/** Between two recordings. Twelve of an hour at most, so 0.4 % of the time on average. */
+export const burstRestMs = 5 * 60_000;
+/** Sessions of a sample, the longest transactions first, and roots of its blocking trees. */
+export const burstSessionsMax = 10;
+export const burstRootsMax = 5;
+/** Characters (UTF-16 units) of a session's query in a sample, the mark of a cut included. */
+export const burstQueryCharsMax = 200;
+/** Bytes of all samples as JSON: with the envelope below 1 MB. */
+export const burstBytesMax = 950_000;
+
 // Of the machine's figures.
 
 /** A file of /proc: some 130 bytes a device, so enough for 30,000 of them. A longer one is something else. */

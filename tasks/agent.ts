@@ -8,6 +8,7 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../collectors/database.ts";
 import type { Collector } from "../collectors/collector.ts";
+import type { LogEntry } from "../collectors/logs/entry.ts";
 import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { Delivery } from "../transport/delivery.ts";
@@ -15,6 +16,7 @@ import type { Draft } from "../transport/envelope.ts";
 import type { Outbox } from "../transport/outbox.ts";
 import { Sender } from "../transport/sender.ts";
 import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
+import type { BurstRun } from "./burst_run.ts";
 import { CollectorRun } from "./collector_run.ts";
 import type { Schedule } from "./cron.ts";
 import type { Governor } from "./governor.ts";
@@ -34,8 +36,12 @@ export interface AgentParts {
   log: Log;
   /** The one that the collectors ask, too. */
   governor: Governor;
+  /** Records what a look a minute would miss; absent when nothing does. */
+  burst?: BurstRun;
   /** Makes what follows the server's logs; absent when none are to be followed. */
-  createLogRun?: (parts: { outbox: Outbox; onStored: () => void }) => LogRun | null;
+  createLogRun?: (
+    parts: { outbox: Outbox; onStored: () => void; onEntry: (entry: LogEntry) => void },
+  ) => LogRun | null;
 }
 
 /** A running agent. */
@@ -62,7 +68,8 @@ export class Agent {
     const intervalMs = parts.intervalS * 1_000;
     const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs, governor });
     const runs = parts.collectors.map(runOf);
-    this.#logs = parts.createLogRun?.({ outbox, onStored: () => this.#sender.wake() }) ?? null;
+    const onEntry = (entry: LogEntry) => parts.burst?.seeEntry(entry);
+    this.#logs = parts.createLogRun?.({ outbox, onStored: () => this.#sender.wake(), onEntry }) ?? null;
     const circuit = () => this.#sender.status();
     const status = new AgentStatusCollector({ ...parts, circuit, runs, logs: this.#logs });
     this.#runs = [...runs, runOf(status)];
@@ -78,13 +85,15 @@ export class Agent {
     this.#sender.wake();
     for (const run of this.#runs) void run.run();
     this.#logs?.start();
+    this.#parts.burst?.start((draft) => this.#capture(draft));
   }
 
   /** Stops cleanly: no new runs, running ones end or are cut off, what was collected stays stored. */
   async stop(): Promise<void> {
     const { outbox, delivery, database, clock } = this.#parts;
     this.#stopping.abort();
-    await Promise.all([...this.#runs.map((run) => run.stop(limits.stopGraceMs)), this.#logs?.stop()]);
+    const runs = this.#runs.map((run) => run.stop(limits.stopGraceMs));
+    await Promise.all([...runs, this.#logs?.stop(), this.#parts.burst?.stop()]);
     await this.#sender.stop(limits.sendGraceMs);
     await outbox.close();
     delivery.close();

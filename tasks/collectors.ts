@@ -14,13 +14,13 @@ import type { Restraint } from "../collectors/restraint.ts";
 import type { Config } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Outbox } from "../transport/outbox.ts";
-import { LogRun } from "./log_run.ts";
+import { LogRun, type LogRunOptions } from "./log_run.ts";
 import { logFolder } from "./permissions.ts";
 
 /** What follows the server's logs; null when `collection.log_path` is empty. */
 export function logRunOf(
   config: Config,
-  parts: { database: Database; log: Log; clock: Clock; outbox: Outbox; onStored: () => void },
+  parts: { database: Database; log: Log; clock: Clock; outbox: Outbox } & Pick<LogRunOptions, "onStored" | "onEntry">,
 ): LogRun | null {
   const { logPath: path, queryText } = config.collection;
   if (path === "") return null;

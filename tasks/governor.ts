@@ -69,6 +69,7 @@ export class Governor implements Restraint {
   /** Cycles for which the server's own figure is still to come, and what was waited in them. */
   #pending = { cycles: 0, waitedMs: 0 };
   #lastMs: number | null = null;
+  #exemptMs = 0;
   readonly #ticks = new Map<string, number>();
 
   constructor(options: GovernorOptions) {
@@ -130,9 +131,15 @@ export class Governor implements Restraint {
     this.#failure ??= reason;
   }
 
+  /** Tells of time that was spent under a budget of its own, and does not count here. */
+  exempt(ms: number): void {
+    this.#exemptMs += ms;
+  }
+
   /** Ends a cycle: `waitedMs` is the time that its statements took as seen from here. */
   endCycle(waitedMs: number): void {
-    const costMs = this.#costOf(waitedMs);
+    const costMs = this.#costOf(Math.max(0, waitedMs - this.#exemptMs));
+    this.#exemptMs = 0;
     const trouble = this.#trouble();
     [this.#lastMs, this.#roleMs, this.#failure] = [costMs, null, null];
     this.#sinceUp += 1;

@@ -15,6 +15,7 @@ const dataTypes = [
   "system_metrics",
   "agent_status",
   "pg_log",
+  "pg_burst",
 ] as const;
 
 /** A document that keeps to the schema of the envelope. */

@@ -5,15 +5,16 @@
  */
 
 import { random, systemClock } from "../clock.ts";
+import { BurstSampler } from "../collectors/burst.ts";
 import { openPostgresDatabase } from "../collectors/postgres_database.ts";
 import type { Config } from "../config.ts";
 import { createLog, errorMessage, type Log } from "../log.ts";
 import { createSeal } from "../transport/envelope.ts";
-import type { Outbox } from "../transport/outbox.ts";
 import { createHttpDelivery } from "../transport/http_delivery.ts";
 import { openKvOutbox } from "../transport/kv_outbox.ts";
-import { Agent } from "./agent.ts";
+import { Agent, type AgentParts } from "./agent.ts";
 import type { ProcessUsage } from "./agent_status.ts";
+import { BurstRun } from "./burst_run.ts";
 import { collectorsOf, logRunOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { readConfig } from "./configuration.ts";
@@ -65,11 +66,27 @@ async function openAgent(
   const { password, ...connection } = config.database;
   const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
   const { intervalS } = config.collection;
-  const governor = new Governor({ clock, log, intervalMs: intervalS * 1_000, cpus: navigator.hardwareConcurrency });
+  const cpus = navigator.hardwareConcurrency;
+  const governor = new Governor({ clock, log, intervalMs: intervalS * 1_000, cpus });
+  const sampler = new BurstSampler({ database, log, clock, queryText: config.collection.queryText });
+  const burst = new BurstRun({ sampler, governor, clock, log, cpus });
   const collectors = collectorsOf(config, { database, log, clock, command: "start", restraint: governor });
   const schedule = scheduleOnCron;
-  const logs = (parts: { outbox: Outbox; onStored: () => void }) =>
+  const logs = (parts: Parameters<NonNullable<AgentParts["createLogRun"]>>[0]) =>
     logRunOf(config, { database, log, clock, ...parts });
-  const parts = { outbox, delivery, database, collectors, schedule, intervalS, clock, random, usage, log, governor };
+  const parts = {
+    outbox,
+    delivery,
+    database,
+    collectors,
+    schedule,
+    intervalS,
+    clock,
+    random,
+    usage,
+    log,
+    governor,
+    burst,
+  };
   return new Agent({ ...parts, createLogRun: logs });
 }
