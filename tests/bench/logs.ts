@@ -43,7 +43,7 @@ export async function measureLogs(written: WrittenLogs, options: LogsOptions): P
 async function measureFormat(written: WrittenLogs, options: LogsOptions & { format: LogFormat }): Promise<Figure[]> {
   const { format, runs } = options;
   const file = written.files[format];
-  const megabytes = Deno.statSync(file).size / 1e6;
+  const megabytes = (await Deno.stat(file)).size / 1e6;
   const [parse, lines, json]: [number[], number[], number[]] = [[], [], []];
   let entries = 0;
   for (let run = 0; run < parseRuns; run++) {
@@ -129,7 +129,7 @@ async function endToEnd(written: WrittenLogs, { format, entries }: { format: Log
     const [first, last] = [documents[0]!, documents.at(-1)!];
     const between = documents.slice(1).reduce((total, line) => total + Number(line.entries), 0);
     const seconds = (Date.parse(last.time) - Date.parse(first.time)) / 1_000;
-    return Deno.statSync(file).size / 1e6 * (between / entries) / seconds;
+    return (await Deno.stat(file)).size / 1e6 * (between / entries) / seconds;
   } finally {
     await Deno.remove(logs, { recursive: true });
   }

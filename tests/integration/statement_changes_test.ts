@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { type Database, DatabaseError, type Query } from "../../collectors/database.ts";
 import type { EmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
-import { FakeClock } from "../fakes/fake_clock.ts";
 import {
   call,
   callNewStatements,
