@@ -19,6 +19,8 @@ export const connectTimeoutMs = 5_000;
 export const answerGraceMs = 2_000;
 /** A connection beyond the first is given back after this long without use. */
 export const connectionIdleMs = 10_000;
+/** Whoever finds all connections in use waits this long for one before another is made: that costs a server process. */
+export const connectionPatienceMs = 250;
 /** First and longest pause between attempts to connect. The longest is below one interval: back within a cycle. */
 export const reconnectFirstMs = 1_000;
 export const reconnectMaxMs = 30_000;
@@ -90,8 +92,8 @@ export const sendGraceMs = 5_000;
 
 /** What the agent may cost the server: half a percent of one core, 300 ms a minute. */
 export const serverTimeShare = 0.005;
-/** While the server is in trouble, this share of it: a fifth is what a cycle costs at some hundred sessions. */
-export const troubledBudgetShare = 0.2;
+/** While the server is in trouble, this share of it: still twice what a cycle costs at 500 sessions and 300 waiters. */
+export const troubledBudgetShare = 0.5;
 /** Of the budget; at or below this a cycle is calm. Apart from the budget, so that no cost is both. */
 export const calmBudgetShare = 0.5;
 /** Calm cycles before a step up, and the most that they become when steps up have to be taken back: an hour. */
