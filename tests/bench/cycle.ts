@@ -69,13 +69,14 @@ async function measureSize(
     plain.push({ ...plainCost, processMs: own.cpuMs, bytes: own.bytes });
     top.push(await topByTime(server));
   }
-  const idle = await idleCalls(server);
+  // A queue for locks would be recorded: that is not idle.
+  const idle = size.waiters > 0 ? null : await idleCalls(server, service);
   return figuresOf(size, { agent, plain, top, idle });
 }
 
 function figuresOf(
   { name: size }: Size,
-  { agent, plain, top, idle }: { agent: CycleCost[]; plain: CycleCost[]; top: number[]; idle: IdleCost },
+  { agent, plain, top, idle }: { agent: CycleCost[]; plain: CycleCost[]; top: number[]; idle: IdleCost | null },
 ): Figure[] {
   const name = (what: string) => `cycle/${size}/${what}`;
   const times = agent.map(({ ms }) => ms);
@@ -109,7 +110,7 @@ function figuresOf(
       reference: { name: "bare driver", values: plain.map(({ cpuMs }) => cpuMs!) },
     });
   }
-  if (size === "large") {
+  if (idle !== null) {
     figures.push(
       { name: name("statements sent between cycles, without probes"), unit: "in 6 s", values: [idle.others] },
       { name: name("probes between cycles"), unit: "in 6 s", values: [idle.probes] },
@@ -157,7 +158,7 @@ interface IdleCost {
 /** Longer than the time between two probes of the burst recorder. */
 const idleMs = 6_000;
 
-async function idleCalls(server: BenchServer): Promise<IdleCost> {
+async function idleCalls(server: BenchServer, service: Service): Promise<IdleCost> {
   const read = async () => {
     const [row] = await server.query(
       `select coalesce(sum(calls) filter (where probe), 0)::int as probes,
@@ -170,6 +171,7 @@ async function idleCalls(server: BenchServer): Promise<IdleCost> {
     return row as { probes: number; others: number; ms: number };
   };
   const before = await read();
+  await service.startRecorder();
   await new Promise((resolve) => setTimeout(resolve, idleMs));
   const after = await read();
   const probes = after.probes - before.probes;
