@@ -8,14 +8,14 @@
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, loadConfig, type Problem, sourceWithoutFile } from "../config.ts";
-import { createLog } from "../log.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { agentPermissions } from "./permissions.ts";
 
 /**
  * The agent promises 256 MB resident, and V8 sizes its heap by the machine's memory: on a large one it would let garbage
- * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents; a semi-space of
- * 1 MB has rows that were only mapped collected at once instead of being promoted.
+ * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents. A semi-space of 4 MB
+ * holds what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of the time
+ * that a log is read in (docs/performance.md).
  */
 const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4";
 
@@ -44,7 +44,7 @@ async function launch(args: readonly string[]): Promise<number> {
     requires: read.command === "start" ? "listener" : "database",
   });
   if (loaded.kind === "refused") {
-    report(loaded);
+    await report(loaded);
     return exitConfiguration;
   }
   try {
@@ -102,7 +102,9 @@ function isDirectory(path: string): boolean | undefined {
   }
 }
 
-function report(refused: { problems: Problem[]; warnings: Problem[] }): void {
+async function report(refused: { problems: Problem[]; warnings: Problem[] }): Promise<void> {
+  // Loaded only here: every start waits for this program.
+  const { createLog } = await import("../log.ts");
   const encoder = new TextEncoder();
   const log = createLog({ level: "info", write: (line) => void Deno.stderr.writeSync(encoder.encode(line)) });
   // Here only: a configuration that loads is read again by the agent, which logs its warnings.
