@@ -46,6 +46,8 @@ export const deadlineMarginMs = 2_000;
 export const deadlineMinMs = 10_000;
 /** A stop lets running collectors finish for this long, then cuts them off. */
 export const stopGraceMs = 10_000;
+/** After the start: the first cycle has ended by then, and garbage is collected once. */
+export const loadingCollectedMs = 3_000;
 /** Closing connections and files is not waited for longer than this. */
 export const closeGraceMs = 3_000;
 /** A second signal this soon after the first is the same one by another way; nobody presses Ctrl-C twice so fast. */

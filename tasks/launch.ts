@@ -17,7 +17,7 @@ import { agentPermissions } from "./permissions.ts";
  * holds what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of the time
  * that a log is read in (docs/performance.md).
  */
-const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4";
+const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4,--expose-gc";
 
 /**
  * Packages have been fetched by the time this has run: the agent itself loads no code from the network. Without the flag
