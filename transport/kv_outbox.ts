@@ -125,10 +125,11 @@ class KvOutbox implements Outbox {
     return found;
   }
 
-  oldest(): Promise<OutboxEntry | null> {
+  oldest(from = 0): Promise<OutboxEntry | null> {
     return this.#mutex.run(async () => {
       this.#leased = null;
-      for await (const { key, value } of this.#kv.list({ prefix: ["document"] })) {
+      const selector = { prefix: ["document"], start: records.documentKey(from) };
+      for await (const { key, value } of this.#kv.list(selector, { batchSize: 1 })) {
         const entry = await this.#read(value);
         if (entry !== null) {
           this.#leased = entry.sequence;

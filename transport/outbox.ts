@@ -6,7 +6,7 @@
  *
  * - sequence numbers rise by one a captured document and are never used twice, whatever crashes;
  * - a document that `put` has answered `stored` survives a crash, and has one id for ever;
- * - `oldest` answers in the order of the sequence;
+ * - `oldest` answers in the order of the sequence, from wherever it is asked;
  * - `bytes` never passes the cap: the oldest go first, and each that goes is counted;
  * - a checkpoint that is put with a document is stored with it, or neither is;
  * - captured = delivered + in the outbox + evicted + rejected + refused.
@@ -68,8 +68,11 @@ export interface Outbox {
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
   /** All checkpoints whose name begins so, by name; unchecked, as they were stored. */
   checkpoints(prefix: string): Promise<Map<string, unknown>>;
-  /** The document with the lowest sequence number, or null. It is not evicted until it is settled or asked again. */
-  oldest(): Promise<OutboxEntry | null>;
+  /**
+   * The document with the lowest sequence number that is not below `from`, or null. It is not evicted until it is
+   * settled or asked again.
+   */
+  oldest(from?: number): Promise<OutboxEntry | null>;
   /** The listener has it: forget it. */
   acknowledge(sequence: number): Promise<void>;
   /** The listener refused it for good: set it aside, bounded and counted. */

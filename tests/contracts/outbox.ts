@@ -64,6 +64,15 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     assert.deepEqual(first, second);
   });
 
+  test("answers the oldest from a number on, and passes over what is settled", {}, async (outbox) => {
+    for (const name of ["1", "2", "3", "4"]) await outbox.put(draftOf(name));
+    await outbox.acknowledge(3);
+    const numbers = [];
+    for (const from of [0, 1, 2, 3, 4, 5]) numbers.push((await outbox.oldest(from))?.sequence ?? null);
+    assert.deepEqual(numbers, [1, 1, 2, 4, 4, null]);
+    assert.equal((await outbox.oldest())?.sequence, 1);
+  });
+
   test("counts its records and bytes back to nothing", {}, async (outbox) => {
     const put = await outbox.put(draftOf("small", 1_000));
     await outbox.put(draftOf("large", 200_000));
@@ -122,6 +131,14 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     const { records, nextSequence, loss } = outbox.status();
     assert.equal(nextSequence - 1, 1 + records + loss.evictedRecords, "captured = delivered + stored + evicted");
     assert.equal((await taken(outbox)).sequence, 5);
+  });
+
+  test("does not evict the one asked for last, though older ones wait", { maxBytes: 100_000 }, async (outbox) => {
+    for (let index = 0; index < 3; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    await outbox.oldest();
+    assert.equal((await outbox.oldest(2))?.sequence, 2);
+    for (let index = 3; index < 5; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    assert.deepEqual([(await taken(outbox)).sequence, (await taken(outbox)).sequence], [2, 4]);
   });
 
   test("sets a rejected document aside and goes on", {}, async (outbox) => {

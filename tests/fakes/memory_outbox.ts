@@ -53,9 +53,9 @@ export class MemoryOutbox implements Outbox {
     return Promise.resolve(new Map([...this.#checkpoints].filter(([name]) => name.startsWith(prefix))));
   }
 
-  oldest(): Promise<OutboxEntry | null> {
+  oldest(from = 0): Promise<OutboxEntry | null> {
     return this.#attempt("oldest", () => {
-      const entry = this.#entries.values().next().value ?? null;
+      const entry = this.#entries.values().find(({ sequence }) => sequence >= from) ?? null;
       this.#leased = entry?.sequence ?? null;
       return entry;
     });
