@@ -79,6 +79,15 @@ export const backoffMaxMs = 30_000;
 export const retryAfterMaxMs = 60 * 60 * 1_000;
 /** An answer's body is read up to here so that the connection can be used again, and then dropped. */
 export const answerBytesMax = 64 * 1024;
+/**
+ * A backlog goes out no faster than this. A usual cycle is six documents a minute, so an hour's backlog is back within
+ * half a minute, and a hundred agents are two thousand requests a second to a listener that has just come back.
+ */
+export const backlogDocumentsPerS = 20;
+/** And in bytes as stored: the whole buffer of 100 MB within three minutes, on a hundredth of a gigabit's line. */
+export const backlogBytesPerS = 1_000_000;
+/** A large backlog begins after a random part of this: the agents of a fleet notice in the same second. */
+export const backlogDelayMaxMs = 5_000;
 /** A kept connection to the listener is closed after this long without use; it outlives one interval. */
 export const listenerIdleMs = 90_000;
 /** Pause after the outbox could not be read. */

@@ -13,6 +13,7 @@ import { errorMessage, type Log } from "../log.ts";
 import type { Delivery } from "../transport/delivery.ts";
 import type { Draft } from "../transport/envelope.ts";
 import type { Outbox } from "../transport/outbox.ts";
+import type { PaceOptions } from "../transport/pace.ts";
 import { Sender } from "../transport/sender.ts";
 import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
 import { CollectorRun } from "./collector_run.ts";
@@ -31,6 +32,8 @@ export interface AgentParts {
   random: () => number;
   usage: () => ProcessUsage;
   log: Log;
+  /** Faster in tests. */
+  pace?: Partial<PaceOptions>;
   /** Makes what follows the server's logs; absent when none are to be followed. */
   createLogRun?: (parts: { outbox: Outbox; onStored: () => void }) => LogRun | null;
 }
@@ -54,7 +57,14 @@ export class Agent {
       backoffMaxMs: limits.backoffMaxMs,
       random,
     };
-    this.#sender = new Sender({ outbox, delivery, clock, log, breaker });
+    const pace = {
+      documentsPerS: limits.backlogDocumentsPerS,
+      bytesPerS: limits.backlogBytesPerS,
+      startDelayMaxMs: limits.backlogDelayMaxMs,
+      random,
+      ...parts.pace,
+    };
+    this.#sender = new Sender({ outbox, delivery, clock, log, breaker, pace });
     const capture = (draft: Draft) => this.#capture(draft);
     const intervalMs = parts.intervalS * 1_000;
     const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs });

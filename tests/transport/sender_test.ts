@@ -1,4 +1,4 @@
-// The drain: order, retry, the circuit, settling, stopping; with outbox, delivery and time in memory.
+// The drain: retry, the circuit, settling, stopping; with outbox, delivery and time in memory.
 import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
 import { Sender } from "../../transport/sender.ts";
@@ -11,6 +11,8 @@ import { waitFor } from "../support/wait_for.ts";
 
 const breaker = { failuresMax: 5, cooldownMs: 60_000, backoffFirstMs: 500, backoffMaxMs: 30_000, random: () => 0 };
 
+const pace = { documentsPerS: 20, bytesPerS: 1_000_000, startDelayMaxMs: 5_000, random: () => 0 };
+
 class Bench {
   readonly clock = new FakeClock();
   readonly log = new MemoryLog();
@@ -20,7 +22,7 @@ class Bench {
 
   /** Made at the first use, so that a test can fill the outbox before. */
   get sender(): Sender {
-    this.#sender ??= new Sender({ ...this, breaker });
+    this.#sender ??= new Sender({ ...this, breaker, pace });
     return this.#sender;
   }
 
@@ -32,8 +34,13 @@ class Bench {
     return this.delivery.taken.map(({ sequence }) => sequence);
   }
 
+  /** Moves the clock while the backlog rests, and no further: a longer pause is a test's to end. */
   async untilEmpty(): Promise<void> {
-    await waitFor("the outbox to be empty", () => this.outbox.status().records === 0);
+    await waitFor("the outbox to be empty", async () => {
+      const { nextWakeMs } = this.clock;
+      if (nextWakeMs !== null && nextWakeMs <= 1_000) await this.clock.advance(nextWakeMs);
+      return this.outbox.status().records === 0 && this.clock.sleepers === 0;
+    });
   }
 
   /** Waits until so many attempts were made, moving the clock to each next wake-up. */
@@ -78,6 +85,29 @@ Deno.test("Sender sends the same document again until it is taken, and none that
   assert.deepEqual(bench.delivery.attempts, [1, 1, 1, 1, 2]);
   assert.deepEqual(bench.log.events, ["delivery_failed", "buffer_flush_complete"], "a failure is said once");
   assert.equal(bench.log.of("buffer_flush_complete")[0]?.fields.flushed_count, 2);
+});
+
+Deno.test("Sender sends what is new while a backlog rests, as soon as it is woken", async () => {
+  const bench = new Bench();
+  await bench.put("a", "b", "c");
+  bench.sender.wake();
+  await waitFor("the backlog's rest", () => bench.clock.nextWakeMs === 50);
+  await bench.put("new");
+  bench.sender.wake();
+  await waitFor("the new one", () => bench.delivery.attempts.length === 2 && bench.clock.nextWakeMs === 50);
+  assert.deepEqual(bench.taken, [1, 4]);
+  await bench.untilEmpty();
+  assert.deepEqual(bench.taken, [1, 4, 2, 3]);
+  assert.equal(bench.log.of("buffer_flush_complete")[0]?.fields.flushed_count, 3);
+});
+
+Deno.test("Sender.stop does not wait for a backlog's rest to end", async () => {
+  const bench = new Bench();
+  await bench.put("a", "b");
+  bench.sender.wake();
+  await waitFor("the backlog's rest", () => bench.clock.sleepers === 1);
+  await bench.sender.stop(5_000);
+  assert.deepEqual([bench.delivery.attempts, bench.clock.sleepers], [[1], 0]);
 });
 
 Deno.test("Sender opens the circuit after five failures and tries again after the cooldown", async () => {
