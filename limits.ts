@@ -65,6 +65,9 @@ export const recordOverheadBytes = 512;
 export const rejectedRecordsMax = 100;
 /** And their share of the cap. */
 export const rejectedShareMax = 0.1;
+/** Ranges of lost documents that wait to be told, and types counted apart in each: together within one value of KV. */
+export const lossRangesMax = 100;
+export const lossTypesMax = 8;
 
 // Of the delivery.
 

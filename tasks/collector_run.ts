@@ -150,7 +150,8 @@ export class CollectorRun {
     if (collection.kind === "skipped") {
       return { ok: true, rows: 0, skipped: collection.reason, error: null, costMs: tookMs };
     }
-    await capture({ type: collector.name, timestamp, data: collection.data });
+    const { data, tells } = collection;
+    await capture({ type: collector.name, timestamp, data, ...(tells === undefined ? {} : { tells }) });
     collection.stored?.();
     return { ok: true, rows: collection.rows, skipped: null, error: null, costMs: collection.costMs ?? tookMs };
   }

@@ -7,7 +7,6 @@
  * - a document becomes visible with its header. Chunks that did not fit the header's commit are written before it, so
  *   a crash or a failed put leaves chunks of numbers not yet given, which the next start or put removes: they must not
  *   end up in another document;
- * - queue messages are wake-ups: they carry nothing, and losing one loses nothing, because every start drains;
  * - the file never shrinks, so the cap counts stored bytes, never the file's size.
  *
  * @module
@@ -23,6 +22,7 @@ import * as records from "./kv_records.ts";
 import type { Header } from "./kv_records.ts";
 import { KvRoom } from "./kv_room.ts";
 import { KvState } from "./kv_state.ts";
+import { withLost } from "./loss_ledger.ts";
 import { Mutex } from "./mutex.ts";
 import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
 
@@ -56,9 +56,6 @@ export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
   }
 }
 
-/** Delivered once or not at all: it carries nothing. */
-const wakeOptions = { backoffSchedule: [], keysIfUndelivered: [] };
-
 async function openFile(path: string): Promise<Deno.Kv> {
   try {
     // SQLite gives its other files this one's mode.
@@ -81,8 +78,8 @@ class KvOutbox implements Outbox {
   readonly #mutex = new Mutex();
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
-  /** A wake-up is on its way: another would say the same. */
-  #wakeQueued = false;
+  readonly #closed = Promise.withResolvers<void>();
+  #wake: () => void = () => undefined;
   /** A put has failed: chunks of it may be in the file. */
   #hasUnfinished = false;
 
@@ -107,8 +104,9 @@ class KvOutbox implements Outbox {
       if (bytes > this.#maxBytes) return await this.#refuse(document, bytes, checkpoints);
       const evicted = await this.#room.make(bytes, { leased: this.#leased });
       this.#hasUnfinished = true;
-      await this.#store(document, gzip, checkpoints);
+      await this.#store(document, gzip, { checkpoints, tells: draft.tells });
       this.#hasUnfinished = false;
+      queueMicrotask(this.#wake);
       return { kind: "stored", id: document.id, sequence: document.sequence, bytes, evicted };
     });
   }
@@ -144,7 +142,7 @@ class KvOutbox implements Outbox {
   acknowledge(sequence: number): Promise<void> {
     return this.#mutex.run(async () => {
       const header = await this.#header(sequence);
-      if (header !== null) await this.#room.remove([header], "document");
+      if (header !== null) await this.#room.settle(header);
       this.#leased = null;
     });
   }
@@ -158,10 +156,8 @@ class KvOutbox implements Outbox {
   }
 
   listen(wake: () => void): Promise<void> {
-    return this.#kv.listenQueue(() => {
-      this.#wakeQueued = false;
-      wake();
-    });
+    this.#wake = wake;
+    return this.#closed.promise;
   }
 
   async oldestAt(): Promise<string | null> {
@@ -172,24 +168,28 @@ class KvOutbox implements Outbox {
   }
 
   status(): OutboxStatus {
-    const { nextSequence, bytes, evictedRecords, evictedBytes, rejectedRecords } = this.#state.value;
-    const loss = { evictedRecords, evictedBytes, rejectedRecords };
-    return { records: this.#state.value.records, bytes, maxBytes: this.#maxBytes, nextSequence, loss };
+    return statusOf(this.#state, this.#maxBytes);
   }
 
   close(): Promise<void> {
     return this.#mutex.run(() => {
       this.#kv.close();
       this.#directory[Symbol.dispose]();
+      this.#closed.resolve();
       return Promise.resolve();
     });
   }
 
-  /** Writes the chunks, and with the last of them the header, the state and the wake-up. */
-  async #store(document: SealedDocument, gzip: Uint8Array, checkpoints: readonly Checkpoint[]): Promise<void> {
+  /** Writes the chunks, and with the last of them the header and the state. */
+  async #store(
+    document: SealedDocument,
+    gzip: Uint8Array,
+    { checkpoints, tells }: { checkpoints: readonly Checkpoint[]; tells: number | undefined },
+  ): Promise<void> {
     const { id, sequence, type, timestamp } = document;
     const chunks = records.cutIntoChunks(gzip, limits.chunkBytesMax);
     const header: Header = { id, sequence, type, timestamp, chunks: chunks.length, gzipBytes: gzip.length };
+    if (tells !== undefined) header.tells = tells;
     let operation = this.#kv.atomic();
     for (const [index, chunk] of chunks.entries()) {
       if (index > 0 && index % limits.chunksPerCommitMax === 0) {
@@ -201,15 +201,7 @@ class KvOutbox implements Outbox {
     withCheckpoints(operation, checkpoints).set(records.documentKey(sequence), header);
     const { nextSequence, records: waiting, bytes } = this.#state.value;
     const change = { nextSequence: nextSequence + 1, records: waiting + 1, bytes: bytes + records.storedBytes(header) };
-    if (this.#wakeQueued) return await this.#state.commit(operation, change);
-    // Noted before the commit: the wake-up may come before the commit has answered.
-    this.#wakeQueued = true;
-    try {
-      await this.#state.commit(operation.enqueue({ wake: true }, wakeOptions), change);
-    } catch (error) {
-      this.#wakeQueued = false;
-      throw error;
-    }
+    await this.#state.commit(operation, change);
   }
 
   /** The state is read first: a commit that was reported as failed may have taken effect, and then keeps its chunks. */
@@ -222,11 +214,13 @@ class KvOutbox implements Outbox {
   /** Uses up the document's number and counts it, so that the listener can tell the hole from a delay. */
   async #refuse(document: SealedDocument, bytes: number, checkpoints: readonly Checkpoint[]): Promise<Put> {
     const { nextSequence, evictedRecords, evictedBytes } = this.#state.value;
-    await this.#state.commit(withCheckpoints(this.#kv.atomic(), checkpoints), {
+    const change = {
       nextSequence: nextSequence + 1,
       evictedRecords: evictedRecords + 1,
       evictedBytes: evictedBytes + bytes,
-    });
+    };
+    const losses = withLost(this.#state.losses, "too_large", [{ ...document, bytes }]);
+    await this.#state.commit(withCheckpoints(this.#kv.atomic(), checkpoints), change, losses);
     return { kind: "too_large", sequence: document.sequence, bytes };
   }
 
@@ -241,6 +235,14 @@ class KvOutbox implements Outbox {
     for await (const chunk of this.#kv.list({ prefix: ["chunk", header.sequence] })) chunks.push(chunk.value);
     return records.joinChunks(header, chunks);
   }
+}
+
+function statusOf({ value, losses: untold }: KvState, maxBytes: number): OutboxStatus {
+  const { records: waiting, bytes, nextSequence, deliveredRecords } = value;
+  const { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords, quarantinedFiles } =
+    value;
+  const lost = { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords, quarantinedFiles };
+  return { records: waiting, bytes, maxBytes, nextSequence, deliveredRecords, loss: { ...lost, untold } };
 }
 
 function withCheckpoints(operation: Deno.AtomicOperation, checkpoints: readonly Checkpoint[]): Deno.AtomicOperation {

@@ -3,6 +3,7 @@
  *
  * ```
  * ["state"]               → OutboxState, in the same commit as whatever it counts
+ * ["losses"]              → LossLedger, likewise
  * ["document", sequence]  → Header of a document that waits
  * ["rejected", sequence]  → Header of a document that the listener refused, with the reason
  * ["chunk", sequence, n]  → a piece of the compressed JSON
@@ -13,12 +14,13 @@
  */
 
 import { recordOverheadBytes } from "../limits.ts";
+import type { LostDocument } from "./loss_ledger.ts";
 import type { OutboxEntry } from "./outbox.ts";
 
 /** The format that this code reads and writes. A higher one is of a newer agent and is left alone. */
-export const formatVersion = 1;
+export const formatVersion = 2;
 
-/** The figures of the outbox. */
+/** The figures of the outbox; `nextSequence` less one = `delivered` + `records` + the four losses in records. */
 export interface OutboxState {
   format: number;
   nextSequence: number;
@@ -28,10 +30,16 @@ export interface OutboxState {
   /** Rejected documents still kept for a look, and their share of `bytes`. */
   rejectedKept: number;
   rejectedBytes: number;
-  /** Losses since the outbox was made. */
+  /** Since the outbox was made: documents that the listener has taken, */
+  deliveredRecords: number;
+  /** and losses. */
   evictedRecords: number;
   evictedBytes: number;
   rejectedRecords: number;
+  quarantinedRecords: number;
+  unstoredRecords: number;
+  /** Damaged files set aside. */
+  quarantinedFiles: number;
 }
 
 /** A document's identity and size; its text is in the chunks. */
@@ -45,6 +53,8 @@ export interface Header {
   gzipBytes: number;
   /** Why the listener refused it; only in rejected ones. */
   reason?: string;
+  /** The mark up to which it tells of losses; only in an `agent_status`. */
+  tells?: number;
 }
 
 /** The state of an outbox that never held anything. */
@@ -55,13 +65,20 @@ export const emptyState: OutboxState = {
   bytes: 0,
   rejectedKept: 0,
   rejectedBytes: 0,
+  deliveredRecords: 0,
   evictedRecords: 0,
   evictedBytes: 0,
   rejectedRecords: 0,
+  quarantinedRecords: 0,
+  unstoredRecords: 0,
+  quarantinedFiles: 0,
 };
 
 /** Where the figures are. */
 export const stateKey: Deno.KvKey = ["state"];
+
+/** Where the ledger of losses is. */
+export const lossesKey: Deno.KvKey = ["losses"];
 
 /** Where the header of a waiting document is. */
 export function documentKey(sequence: number): Deno.KvKey {
@@ -83,7 +100,7 @@ export function chunkKey(sequence: number, index: number): Deno.KvKey {
   return ["chunk", sequence, index];
 }
 
-/** Reads a state back. Throws when the value is none, or of a newer format. */
+/** Reads a state back, of this format or an older one. Throws when the value is none, or of a newer format. */
 export function parseState(value: unknown): OutboxState {
   if (!isRecord(value)) throw new TypeError("Cannot read the outbox because its state is not an object");
   const format = value.format;
@@ -94,29 +111,52 @@ export function parseState(value: unknown): OutboxState {
     );
   }
   const state = { ...emptyState };
-  for (const name of Object.keys(state) as (keyof OutboxState)[]) {
+  const names = Object.keys(state) as (keyof OutboxState)[];
+  for (const name of format === 1 ? names.filter((one) => !addedInFormat2.has(one)) : names) {
     const figure = value[name];
     if (typeof figure !== "number" || !Number.isSafeInteger(figure) || figure < 0) {
       throw new TypeError(`Cannot read the outbox because "${name}" of its state must be a whole number`);
     }
     state[name] = figure;
   }
-  return state;
+  return format === 1 ? withDelivered(state) : state;
+}
+
+const addedInFormat2: ReadonlySet<keyof OutboxState> = new Set([
+  "deliveredRecords",
+  "quarantinedRecords",
+  "unstoredRecords",
+  "quarantinedFiles",
+]);
+
+/** Delivered is whatever was captured and has no other end. */
+function withDelivered(state: OutboxState): OutboxState {
+  const { nextSequence, records, evictedRecords, rejectedRecords } = state;
+  const deliveredRecords = Math.max(0, nextSequence - 1 - records - evictedRecords - rejectedRecords);
+  return { ...state, format: formatVersion, deliveredRecords };
 }
 
 /** Reads a header back; null when the value is none. */
 export function parseHeader(value: unknown): Header | null {
   if (!isRecord(value)) return null;
-  const { id, sequence, type, timestamp, chunks, gzipBytes, reason } = value;
+  const { id, sequence, type, timestamp, chunks, gzipBytes, reason, tells } = value;
   if (typeof id !== "string" || typeof type !== "string" || typeof timestamp !== "string") return null;
   if (typeof sequence !== "number" || typeof chunks !== "number" || typeof gzipBytes !== "number") return null;
-  const header = { id, sequence, type, timestamp, chunks, gzipBytes };
-  return typeof reason === "string" ? { ...header, reason } : header;
+  const header: Header = { id, sequence, type, timestamp, chunks, gzipBytes };
+  if (typeof reason === "string") header.reason = reason;
+  if (typeof tells === "number") header.tells = tells;
+  return header;
 }
 
 /** Stands for a header that cannot be read, so that its place can be cleared. */
 export function unreadableHeader(sequence: number): Header {
   return { id: "", sequence, type: "unreadable", timestamp: "", chunks: 0, gzipBytes: 0 };
+}
+
+/** What the ledger of losses keeps of a document. */
+export function lostDocument(header: Header): LostDocument {
+  const { sequence, type, timestamp } = header;
+  return { sequence, type, timestamp, bytes: storedBytes(header) };
 }
 
 /** What a document counts towards the cap. */

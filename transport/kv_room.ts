@@ -6,8 +6,9 @@
 
 import * as limits from "../limits.ts";
 import * as records from "./kv_records.ts";
-import type { Header, OutboxState } from "./kv_records.ts";
+import type { Header } from "./kv_records.ts";
 import type { KvState } from "./kv_state.ts";
+import { withLost, withoutTold } from "./loss_ledger.ts";
 import type { Evicted } from "./outbox.ts";
 
 /** The room of an outbox: what is in it never passes `maxBytes`. */
@@ -32,8 +33,11 @@ export class KvRoom {
           leased,
         });
         if (batch.length === 0) break;
-        await this.remove(batch, kind, { evicting: kind === "document" });
-        if (kind === "rejected") continue;
+        if (kind === "rejected") {
+          await this.#forget(batch);
+          continue;
+        }
+        await this.#evict(batch);
         evicted.records += batch.length;
         evicted.bytes += sum(batch.map(records.storedBytes));
       }
@@ -61,23 +65,51 @@ export class KvRoom {
     return batch;
   }
 
-  /** Deletes documents with their chunks and subtracts them from the state. */
-  async remove(batch: Header[], kind: "document" | "rejected", options = { evicting: false }): Promise<void> {
+  /** The listener has it. What it told of losses needs no telling any more. */
+  async settle(header: Header): Promise<void> {
+    const { bytes, records: waiting, deliveredRecords } = this.#state.value;
+    await this.#state.commit(
+      this.#deletionOf("document", [header]),
+      {
+        bytes: less(bytes, records.storedBytes(header)),
+        records: less(waiting, 1),
+        deliveredRecords: deliveredRecords + 1,
+      },
+      header.tells === undefined ? this.#state.losses : withoutTold(this.#state.losses, header.tells),
+    );
+  }
+
+  async #evict(batch: Header[]): Promise<void> {
+    const { bytes, records: waiting, evictedRecords, evictedBytes } = this.#state.value;
+    const freed = sum(batch.map(records.storedBytes));
+    const change = {
+      bytes: less(bytes, freed),
+      records: less(waiting, batch.length),
+      evictedRecords: evictedRecords + batch.length,
+      evictedBytes: evictedBytes + freed,
+    };
+    const losses = withLost(this.#state.losses, "evicted", batch.map(records.lostDocument));
+    await this.#state.commit(this.#deletionOf("document", batch), change, losses);
+  }
+
+  /** Rejected documents are counted already. */
+  async #forget(batch: Header[]): Promise<void> {
+    const { bytes, rejectedKept, rejectedBytes } = this.#state.value;
+    const freed = sum(batch.map(records.storedBytes));
+    await this.#state.commit(this.#deletionOf("rejected", batch), {
+      bytes: less(bytes, freed),
+      rejectedKept: less(rejectedKept, batch.length),
+      rejectedBytes: less(rejectedBytes, freed),
+    });
+  }
+
+  #deletionOf(kind: "document" | "rejected", batch: Header[]): Deno.AtomicOperation {
     const operation = this.#kv.atomic();
-    for (const header of batch) {
-      operation.delete([kind, header.sequence]);
-      for (let index = 0; index < header.chunks; index++) operation.delete(records.chunkKey(header.sequence, index));
+    for (const { sequence, chunks } of batch) {
+      operation.delete([kind, sequence]);
+      for (let index = 0; index < chunks; index++) operation.delete(records.chunkKey(sequence, index));
     }
-    const state = this.#state.value;
-    const bytes = sum(batch.map(records.storedBytes));
-    const change: Partial<OutboxState> = { bytes: Math.max(0, state.bytes - bytes) };
-    if (kind === "document") change.records = state.records - batch.length;
-    else Object.assign(change, lessRejected(state, batch.length, bytes));
-    if (options.evicting) {
-      change.evictedRecords = state.evictedRecords + batch.length;
-      change.evictedBytes = state.evictedBytes + bytes;
-    }
-    await this.#state.commit(operation, change);
+    return operation;
   }
 
   /** Moves a document from those that wait to those that were rejected, and keeps these within their bounds. */
@@ -86,16 +118,18 @@ export class KvRoom {
     const operation = this.#kv.atomic().delete(records.documentKey(sequence));
     operation.set(records.rejectedKey(sequence), header);
     const state = this.#state.value;
-    await this.#state.commit(operation, {
-      records: state.records - 1,
+    const change = {
+      records: less(state.records, 1),
       rejectedRecords: state.rejectedRecords + 1,
       rejectedKept: state.rejectedKept + 1,
       rejectedBytes: state.rejectedBytes + records.storedBytes(header),
-    });
+    };
+    const losses = withLost(this.#state.losses, "rejected", [records.lostDocument(header)]);
+    await this.#state.commit(operation, change, losses);
     while (this.#rejectedExcess() > 0) {
       const batch = await this.#oldestHeaders("rejected", { bytes: this.#rejectedExcess(), leased: null });
       if (batch.length === 0) return;
-      await this.remove(batch, "rejected");
+      await this.#forget(batch);
     }
   }
 
@@ -107,8 +141,9 @@ export class KvRoom {
   }
 }
 
-function lessRejected(state: OutboxState, count: number, bytes: number): Partial<OutboxState> {
-  return { rejectedKept: state.rejectedKept - count, rejectedBytes: Math.max(0, state.rejectedBytes - bytes) };
+/** Never below nothing: of a damaged document the size is not known. */
+function less(figure: number, by: number): number {
+  return Math.max(0, figure - by);
 }
 
 function sum(figures: readonly number[]): number {

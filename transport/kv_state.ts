@@ -1,22 +1,28 @@
 /**
- * The figures of the outbox, in memory and in the file. They are written in the same commit as whatever they count,
- * checked against the version read before: memory and file cannot part unnoticed.
+ * The figures of the outbox and its ledger of losses, in memory and in the file. They are written in the same commit as
+ * whatever they count, checked against the version read before: memory and file cannot part unnoticed.
  *
  * @module
  */
 
-import { emptyState, type OutboxState, parseState, stateKey } from "./kv_records.ts";
+import { emptyState, lossesKey, type OutboxState, parseState, stateKey } from "./kv_records.ts";
+import { emptyLedger, type LossLedger, parseLedger } from "./loss_ledger.ts";
+
+/** What was committed last. */
+interface Stored {
+  value: OutboxState;
+  losses: LossLedger;
+  versionstamp: string;
+}
 
 /** The outbox's state as last committed. */
 export class KvState {
   readonly #kv: Deno.Kv;
-  #value: OutboxState;
-  #versionstamp: string;
+  #stored: Stored;
 
-  private constructor(kv: Deno.Kv, stored: { value: OutboxState; versionstamp: string }) {
+  private constructor(kv: Deno.Kv, stored: Stored) {
     this.#kv = kv;
-    this.#value = stored.value;
-    this.#versionstamp = stored.versionstamp;
+    this.#stored = stored;
   }
 
   /** Reads the state of a file, or gives a new file its first. Throws what `parseState` throws. */
@@ -25,24 +31,30 @@ export class KvState {
   }
 
   get value(): Readonly<OutboxState> {
-    return this.#value;
+    return this.#stored.value;
+  }
+
+  get losses(): LossLedger {
+    return this.#stored.losses;
   }
 
   /** Takes over what the file says: after a commit that failed it may be ahead of the memory. */
   async readAgain(): Promise<void> {
-    const stored = await readOrCreate(this.#kv);
-    this.#value = stored.value;
-    this.#versionstamp = stored.versionstamp;
+    this.#stored = await readOrCreate(this.#kv);
   }
 
-  /** Commits the operation together with the changed state: both or neither. */
-  async commit(operation: Deno.AtomicOperation, change: Partial<OutboxState>): Promise<void> {
-    const value = { ...this.#value, ...change };
-    const check = { key: stateKey, versionstamp: this.#versionstamp };
-    const result = await operation.check(check).set(stateKey, value).commit();
+  /** Commits the operation together with the changed state and ledger: all or nothing. */
+  async commit(
+    operation: Deno.AtomicOperation,
+    change: Partial<OutboxState>,
+    losses: LossLedger = this.losses,
+  ): Promise<void> {
+    const { versionstamp } = this.#stored;
+    const value = { ...this.value, ...change };
+    if (losses !== this.losses) operation.set(lossesKey, losses);
+    const result = await operation.check({ key: stateKey, versionstamp }).set(stateKey, value).commit();
     if (result.ok) {
-      this.#value = value;
-      this.#versionstamp = result.versionstamp;
+      this.#stored = { value, losses, versionstamp: result.versionstamp };
       return;
     }
     // One process writes, one operation at a time: only a commit that took effect although it was reported as failed
@@ -52,9 +64,12 @@ export class KvState {
   }
 }
 
-async function readOrCreate(kv: Deno.Kv): Promise<{ value: OutboxState; versionstamp: string }> {
-  const stored = await kv.get(stateKey);
-  if (stored.versionstamp !== null) return { value: parseState(stored.value), versionstamp: stored.versionstamp };
+async function readOrCreate(kv: Deno.Kv): Promise<Stored> {
+  const [stored, losses] = await kv.getMany([stateKey, lossesKey]);
+  if (stored!.versionstamp !== null) {
+    const ledger = parseLedger(losses!.value) ?? emptyLedger;
+    return { value: parseState(stored!.value), losses: ledger, versionstamp: stored!.versionstamp };
+  }
   const { versionstamp } = await kv.set(stateKey, emptyState);
-  return { value: emptyState, versionstamp };
+  return { value: emptyState, losses: emptyLedger, versionstamp };
 }

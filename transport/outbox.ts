@@ -9,12 +9,14 @@
  * - `oldest` answers in the order of the sequence, from wherever it is asked;
  * - `bytes` never passes the cap: the oldest go first, and each that goes is counted;
  * - a checkpoint that is put with a document is stored with it, or neither is;
- * - captured = delivered + in the outbox + evicted + rejected + refused.
+ * - captured = delivered + in the outbox + evicted (refused ones included) + rejected + quarantined + unstored;
+ * - whatever is lost is in the ledger of losses until a document that tells it was delivered (`loss_ledger.ts`).
  *
  * @module
  */
 
 import type { Draft } from "./envelope.ts";
+import type { LossLedger } from "./loss_ledger.ts";
 
 /** What became of a document that was put in. */
 export type Put =
@@ -51,10 +53,24 @@ export interface OutboxStatus {
   records: number;
   bytes: number;
   maxBytes: number;
-  /** Documents ever captured; the next one's sequence number. */
+  /** The next document's sequence number: one more than were ever captured. */
   nextSequence: number;
-  /** Since the outbox was made. */
-  loss: { evictedRecords: number; evictedBytes: number; rejectedRecords: number };
+  /** Documents that the listener has taken, since the outbox was made. */
+  deliveredRecords: number;
+  loss: OutboxLoss;
+}
+
+/** What did not and will not reach the listener, since the outbox was made. */
+export interface OutboxLoss {
+  evictedRecords: number;
+  evictedBytes: number;
+  rejectedRecords: number;
+  quarantinedRecords: number;
+  unstoredRecords: number;
+  /** Damaged files set aside. */
+  quarantinedFiles: number;
+  /** What the listener has not been told yet; a draft that tells it says so with the ledger's mark. */
+  untold: LossLedger;
 }
 
 /** The documents that wait for the listener. */
