@@ -192,6 +192,8 @@ export const logBlockBytes = 256 * 1024;
 
 /** Between two looks at the logs: new lines are noticed within a second. */
 export const logPollMs = 700;
+/** After so long the server is asked anew how it logs: a reload may have changed it. */
+export const logSettingsMs = 5 * 60 * 1_000;
 /** Of a file's beginning, what it is known again by. */
 export const logHeadBytesMax = 1_024;
 /** A file that was written longer ago holds no entry of which only a part is written yet. */

@@ -81,10 +81,11 @@ export class StderrParser implements LogParser {
   /** Names that the processes had when there was no doubt. */
   readonly #sessions = new Map<number, string[]>();
   /** Whether a word of another language has been seen. */
-  #isTranslated = false;
+  #isTranslated: boolean;
 
   constructor(options: ParserOptions & { prefix?: string } = {}) {
     const { file = null, zone = new TimeZone(), from = fileStart, prefix = defaultPrefix } = options;
+    this.#isTranslated = options.isTranslated ?? false;
     this.#prefix = compilePrefix(prefix);
     this.#file = file;
     this.#fields = new PrefixFields(this.#prefix, zone, this.counts);
