@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { openKvOutbox } from "../../transport/kv_outbox.ts";
-import type { EmbeddedPostgres, SystemUser } from "../../tasks/demo/embedded_postgres.ts";
+import type { SystemUser } from "../../tasks/demo/embedded_postgres.ts";
 import { draftOf, testSeal } from "./drafts.ts";
 import type { ScriptedListener } from "./scripted_listener.ts";
 
@@ -20,7 +20,7 @@ export const apiKey = "integration-key-b7f2c1";
 export const password = "integration-password-5d90";
 
 export interface AgentFolderOptions {
-  database: Pick<EmbeddedPostgres, "host" | "port">;
+  database: { host: string; port: number };
   /** Without it the listener's section is left out. */
   listener?: Pick<ScriptedListener, "url">;
   /** Over the settings that are made of the two above. */

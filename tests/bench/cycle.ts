@@ -1,0 +1,184 @@
+/**
+ * What a cycle costs, beside one bare connection of the driver that reads the same rows: cycles of both in turn.
+ *
+ * @module
+ */
+
+import type { Figure } from "./figures.ts";
+import { agentRole, bareRole, Load, type Size, sizes } from "./load.ts";
+import { processorMs } from "./processes.ts";
+import { programPath, Service, Sink } from "./service.ts";
+import { type BenchServer, rolesPassword } from "./server.ts";
+
+/** What the server says of a role. */
+interface ServerCost {
+  calls: number;
+  ms: number;
+  /** Of its backends; null for a server on another machine. */
+  cpuMs: number | null;
+}
+
+/** One cycle of either. */
+interface CycleCost extends ServerCost {
+  processMs: number;
+  bytes: number;
+}
+
+const topByTimeSql = "select * from pg_stat_statements order by total_exec_time desc limit 100";
+
+/** Measures cycles at all sizes. */
+export async function measureCycles(server: BenchServer, { rounds }: { rounds: number }): Promise<Figure[]> {
+  await using load = await Load.create(server);
+  const figures: Figure[] = [];
+  for (const size of sizes) {
+    await load.grow(size);
+    figures.push(...await measureSize(server, load, { size, rounds }));
+  }
+  return figures;
+}
+
+async function measureSize(
+  server: BenchServer,
+  load: Load,
+  { size, rounds }: { size: Size; rounds: number },
+): Promise<Figure[]> {
+  await using sink = await Sink.start();
+  await using service = await Service.start({ server, sink, command: "fast" });
+  await using bare = await BareDriver.start(server);
+  await service.cycles(1);
+  // The second one of either: the first has everything to find out.
+  await service.tick();
+  await bare.cycle();
+  const agent: CycleCost[] = [];
+  const plain: CycleCost[] = [];
+  const top: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await load.move();
+    const cpuBeforeMs = (await sink.report()).statuses.at(-1)!.cpuS * 1_000;
+    const bytesBefore = (await sink.report()).bytes;
+    const cost = await costOf(server, agentRole, () => service.tick());
+    const report = await sink.report();
+    // What came after the status before and up to this one: all of a cycle, storing and delivering included.
+    agent.push({
+      ...cost,
+      processMs: report.statuses.at(-1)!.cpuS * 1_000 - cpuBeforeMs,
+      bytes: report.bytes - bytesBefore,
+    });
+    let own = { cpuMs: 0, bytes: 0 };
+    const plainCost = await costOf(server, bareRole, async () => void (own = await bare.cycle()));
+    plain.push({ ...plainCost, processMs: own.cpuMs, bytes: own.bytes });
+    top.push(await topByTime(server));
+  }
+  const idle = await costOf(server, agentRole, () => new Promise((resolve) => setTimeout(resolve, 5_000)));
+  return figuresOf(size, { agent, plain, top, idle });
+}
+
+function figuresOf(
+  { name: size }: Size,
+  { agent, plain, top, idle }: { agent: CycleCost[]; plain: CycleCost[]; top: number[]; idle: ServerCost },
+): Figure[] {
+  const name = (what: string) => `cycle/${size}/${what}`;
+  const times = agent.map(({ ms }) => ms);
+  const figures: Figure[] = [
+    { name: name("statements sent"), unit: "", values: agent.map(({ calls }) => calls) },
+    {
+      name: name("server time"),
+      unit: "ms",
+      values: times,
+      reference: { name: "bare driver", values: plain.map(({ ms }) => ms) },
+    },
+    {
+      name: name("server time beside the top 100 with texts"),
+      unit: "ms",
+      values: times,
+      reference: { name: "top 100 by total time", values: top },
+    },
+    {
+      name: name("agent CPU"),
+      unit: "ms",
+      values: agent.map(({ processMs }) => processMs),
+      reference: { name: "bare driver", values: plain.map(({ processMs }) => processMs) },
+    },
+    { name: name("bytes sent"), unit: "KB", values: agent.map(({ bytes }) => bytes / 1_000) },
+  ];
+  if (agent.every(({ cpuMs }) => cpuMs !== null)) {
+    figures.push({
+      name: name("server CPU, all of its processes for it"),
+      unit: "ms",
+      values: agent.map(({ cpuMs }) => cpuMs!),
+      reference: { name: "bare driver", values: plain.map(({ cpuMs }) => cpuMs!) },
+    });
+  }
+  if (size === "large") {
+    figures.push({ name: name("statements sent between cycles"), unit: "in 5 s", values: [idle.calls] });
+  }
+  return figures;
+}
+
+async function costOf(server: BenchServer, role: string, task: () => Promise<void>): Promise<ServerCost> {
+  const before = await readCost(server, role);
+  await task();
+  const after = await readCost(server, role);
+  return {
+    calls: after.calls - before.calls,
+    ms: after.ms - before.ms,
+    cpuMs: after.cpuMs === null || before.cpuMs === null ? null : after.cpuMs - before.cpuMs,
+  };
+}
+
+async function readCost(server: BenchServer, role: string): Promise<ServerCost> {
+  const [row] = await server.query(
+    `select coalesce(sum(calls), 0)::int as calls, coalesce(sum(total_exec_time + total_plan_time), 0)::float8 as ms,
+       (select array_agg(pid) from pg_stat_activity where usename = $1) as pids
+     from pg_stat_statements(false) where userid = $1::regrole`,
+    [role],
+  );
+  const { calls, ms, pids } = row as { calls: number; ms: number; pids: number[] | null };
+  try {
+    return { calls, ms, cpuMs: (pids ?? []).reduce((total, pid) => total + processorMs(pid), 0) };
+  } catch {
+    return { calls, ms, cpuMs: null };
+  }
+}
+
+/** Another plain way, cheaper and less: the hundred that took most since they were first seen, with their texts. */
+async function topByTime(server: BenchServer): Promise<number> {
+  const [row] = await server.query(`explain (analyze, timing off, format json) ${topByTimeSql}`);
+  const [{ "Execution Time": ms }] = row!["QUERY PLAN"] as [{ "Execution Time": number }];
+  return ms;
+}
+
+/** `programs/bare_driver.ts`. */
+class BareDriver implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #output: ReadableStreamDefaultReader<string>;
+
+  private constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.#input = process.stdin.getWriter();
+    this.#output = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  static start({ host, port, database }: BenchServer): Promise<BareDriver> {
+    const args = [host, String(port), database, bareRole, rolesPassword];
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-all", programPath("bare_driver.ts"), ...args],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    return Promise.resolve(new BareDriver(process));
+  }
+
+  async cycle(): Promise<{ cpuMs: number; bytes: number }> {
+    await this.#input.write(new Uint8Array([10]));
+    return JSON.parse((await this.#output.read()).value!);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill();
+    await this.#process.status;
+    await this.#output.cancel().catch(() => {});
+    await this.#input.abort().catch(() => {});
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * How fast logs are read: parsed alone, through to stored documents, and how soon a line is at the listener.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { LogFormat } from "../../collectors/logs/log_parser.ts";
+import type { Figure } from "./figures.ts";
+import { median } from "./figures.ts";
+import { agentRole, bareRole } from "./load.ts";
+import { pause } from "./processes.ts";
+import type { ParseReport } from "./programs/parse_log.ts";
+import { programPath, Service, Sink } from "./service.ts";
+import type { BenchServer } from "./server.ts";
+import { rolesPassword } from "./server.ts";
+import type { WrittenLogs } from "./written_logs.ts";
+
+export interface LogsOptions {
+  runs: number;
+  /** Lines with an id, and without one. */
+  correlatedLines: number;
+  plainLines: number;
+}
+
+/** pgbadger takes its time: of this much of each file. */
+const pgbadgerBytes = 10e6;
+const uuid = "0b0e8a3e-7a3a-4a53-9d55-00000000000f";
+
+export async function measureLogs(written: WrittenLogs, options: LogsOptions): Promise<Figure[]> {
+  for (const role of [agentRole, bareRole]) {
+    await written.server.query(`create role ${role} login password '${rolesPassword}' in role pg_monitor`);
+  }
+  const figures: Figure[] = [];
+  for (const format of ["stderr", "csvlog", "jsonlog"] as const) {
+    figures.push(...await measureFormat(written, { format, ...options }));
+  }
+  return [...figures, ...await measureDelay(written, options)];
+}
+
+async function measureFormat(written: WrittenLogs, options: LogsOptions & { format: LogFormat }): Promise<Figure[]> {
+  const { format, runs } = options;
+  const file = written.files[format];
+  const megabytes = Deno.statSync(file).size / 1e6;
+  const speeds = (seconds: readonly number[]) => seconds.map((one) => megabytes / one);
+  const report = await parseOnly(written, options);
+  const lines = speeds(report.lines);
+  const reference = format === "jsonlog"
+    ? { name: "JSON.parse of every line", values: speeds(report.json) }
+    : { name: "splitting into lines", values: lines };
+  const ends: number[] = [];
+  const counts: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    ends.push(await endToEnd(written, { format, entries: report.entries }));
+    counts.push(megabytes / await secondsOf("wc", ["-l", file]));
+  }
+  const name = (what: string) => `logs/${format}/${what}`;
+  const parse = speeds(report.parse);
+  const badger = await pgbadger(written, format);
+  return [
+    { name: name("parse only"), unit: "MB/s", values: parse, reference },
+    {
+      name: name("parse only beside wc -l"),
+      unit: "MB/s",
+      values: parse,
+      reference: { name: "wc -l", values: counts },
+    },
+    {
+      name: name("end to end"),
+      unit: "MB/s",
+      values: ends,
+      reference: { name: "splitting into lines", values: [median(lines)] },
+    },
+    ...badger === null ? [] : [{
+      name: name("end to end beside pgbadger"),
+      unit: "MB/s",
+      values: ends,
+      reference: { name: "pgbadger", values: [badger] },
+    }],
+  ];
+}
+
+async function parseOnly(
+  { files, prefix }: WrittenLogs,
+  { format, runs }: { format: LogFormat; runs: number },
+): Promise<ParseReport> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", v8Flags, programPath("parse_log.ts"), files[format], format, prefix, String(runs)],
+    stderr: "inherit",
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** As `deno task logs`, which is the command that parses and does nothing else. */
+const v8Flags = "--v8-flags=--max-semi-space-size=4";
+
+/**
+ * MB/s from the first stored document to the last full one: neither the look that finds the file nor the wait for more
+ * entries at its end counts. The listener is away, so that nothing but reading and storing is measured.
+ */
+async function endToEnd(written: WrittenLogs, { format, entries }: { format: LogFormat; entries: number }) {
+  const file = written.files[format];
+  const logs = await Deno.makeTempDir();
+  try {
+    const path = join(logs, file.slice(file.lastIndexOf("/") + 1));
+    await Deno.writeTextFile(path, "");
+    await using service = await Service.start({
+      ...{ server: serverOf(written), sink: null, command: "fast" },
+      settings: { collection: { log_path: logs }, logging: { level: "debug" }, buffer: { max_size_mb: 1_000 } },
+    });
+    await service.until("the log to be followed", () => service.firstAtMs.has("log_followed"));
+    await pause(1_000);
+    await Deno.copyFile(file, path);
+    const stored = () => service.log.filter((line) => line.event === "document_stored" && line.type === "pg_log");
+    const documents = await service.until("the log's documents", async () => {
+      // Reading the agent's log costs time that is the agent's.
+      await pause(200);
+      const found = stored();
+      return found.reduce((total, { entries }) => total + Number(entries), 0) >= entries - 1_000 && found;
+    });
+    const [first, last] = [documents[0]!, documents.at(-1)!];
+    const between = documents.slice(1).reduce((total, line) => total + Number(line.entries), 0);
+    const seconds = (Date.parse(last.time) - Date.parse(first.time)) / 1_000;
+    return Deno.statSync(file).size / 1e6 * (between / entries) / seconds;
+  } finally {
+    await Deno.remove(logs, { recursive: true });
+  }
+}
+
+/** MB/s, or null where it is not installed. */
+async function pgbadger({ files, prefix }: WrittenLogs, format: LogFormat): Promise<number | null> {
+  const part = `${files[format]}.part`;
+  const bytes = (await Deno.readFile(files[format])).subarray(0, pgbadgerBytes);
+  await Deno.writeFile(part, bytes);
+  const prefixOption = format === "stderr" ? ["--prefix", prefix] : [];
+  const formatName = format === "stderr" ? "stderr" : format;
+  try {
+    const args = ["--quiet", "--format", formatName, ...prefixOption, "--outfile", `${part}.html`, part];
+    return bytes.length / 1e6 / await secondsOf("pgbadger", args);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
+async function secondsOf(command: string, args: string[]): Promise<number> {
+  const startMs = performance.now();
+  await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output();
+  return (performance.now() - startMs) / 1_000;
+}
+
+/** Seconds from a line being written to its document being at the listener. */
+async function measureDelay(written: WrittenLogs, { correlatedLines, plainLines }: LogsOptions): Promise<Figure[]> {
+  const logs = await Deno.makeTempDir();
+  try {
+    const path = join(logs, "postgresql.log");
+    await Deno.writeTextFile(path, "");
+    await using sink = await Sink.start();
+    await using service = await Service.start({
+      ...{ server: serverOf(written), sink, command: "fast" },
+      settings: { collection: { log_path: logs } },
+    });
+    await service.cycles(1);
+    await service.until("the log to be followed", () => service.firstAtMs.has("log_followed"));
+    let number = 0;
+    const delays = async (app: string, count: number) => {
+      const seconds: number[] = [];
+      for (let line = 0; line < count; line++) {
+        // At another moment of the agent's rhythm each time.
+        await pause(line * 137);
+        const name = `bench-line-${++number}`;
+        const writtenAtMs = Date.now();
+        await Deno.writeTextFile(path, lineOf(app, name), { append: true });
+        const report = await service.until(name, async () => {
+          const report = await sink.report();
+          return report.lines[name] !== undefined && report;
+        });
+        seconds.push((report.lines[name]! - writtenAtMs) / 1_000);
+      }
+      return seconds;
+    };
+    return [
+      { name: "logs/delay with correlation id", unit: "s", values: await delays(`bitville-${uuid}`, correlatedLines) },
+      { name: "logs/delay without", unit: "s", values: await delays("web", plainLines) },
+    ];
+  } finally {
+    await Deno.remove(logs, { recursive: true });
+  }
+}
+
+function lineOf(app: string, text: string): string {
+  const time = new Date().toISOString().replace("T", " ").replace("Z", " UTC");
+  return `${time} [4711]: [1-1] user=app,db=shop,app=${app},client=[local] LOG:  ${text}\n`;
+}
+
+/** The server that wrote the logs, which is the one that knows their prefix. */
+export function serverOf({ server: { host, port, user } }: WrittenLogs): BenchServer {
+  const unused = () => Promise.reject(new Error("Not for measuring statements"));
+  return {
+    ...{ host, port, user, password: "", database: "postgres", query: unused, connect: unused },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,1 @@
+// What the agent's start is measured against: nothing at all.
