@@ -4,5 +4,12 @@
 # replaces this shell, so signals reach it.
 tasks=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd) || exit 1
 deno=${DENO:-$(command -v deno || readlink "/proc/$PPID/exe")}
-command=$("$deno" run --no-prompt --allow-read --allow-env "$tasks/launch.ts" "$@") || exit $?
+# What install has put on a server brings Deno and its packages along and fetches nothing.
+cached=
+if [ -x "$tasks/../bin/deno" ]; then
+  deno=$(dirname -- "$tasks")/bin/deno
+  export DENO_DIR="${deno%/bin/deno}/deno-cache"
+  cached=--cached-only
+fi
+command=$("$deno" run $cached --no-prompt --allow-read --allow-env "$tasks/launch.ts" "$@") || exit $?
 eval "exec $command"

@@ -222,7 +222,7 @@ Deno.test("systemd/postgres-agent.ini.example loads without a warning, as it is 
   const files = Object.fromEntries(
     [...text.matchAll(/(?:_file|sslrootcert) = (.*)$/gm)].map(([, path]) => [path, "-----BEGIN CERTIFICATE-----"]),
   );
-  const asItIs = await config({ ini: text, files, requires: "listener" });
+  const asItIs = await config({ ini: text, files, requires: "database" });
   assert.equal(asItIs.database.user, "bitville_monitor");
   // A comment without a blank behind its ; is a setting that is left at its default.
   const used = text.replace(/^;(?=\S)/gm, "");

@@ -30,7 +30,7 @@ const layers: readonly Layer[] = [
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
-  { of: "systemd/", may: ["*", "systemd/"] },
+  { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts"] },
   { of: "*", may: ["*"] },
 ];
 
@@ -56,7 +56,15 @@ const powers: readonly Power[] = [
       "Deno.removeSignalListener",
       "node:process",
     ],
-    owners: ["main.ts", "tasks/launch.ts", "tasks/demo/locate.ts", "tasks/check/"],
+    owners: [
+      "main.ts",
+      "tasks/launch.ts",
+      "tasks/demo/locate.ts",
+      "tasks/check/",
+      "systemd/install.ts",
+      "systemd/uninstall.ts",
+      "systemd/package.ts",
+    ],
     instead: "Take the value as an option, or return how it ended: main.ts reads, passes on and exits",
   },
   {
@@ -77,12 +85,12 @@ const powers: readonly Power[] = [
   },
   {
     uses: ["console.*", "Deno.stderr"],
-    owners: ["main.ts", "log.ts", "tasks/launch.ts", "tasks/demo/", "tasks/check/"],
+    owners: ["main.ts", "log.ts", "tasks/launch.ts", "tasks/demo/", "tasks/check/", "systemd/"],
     instead: "Take a Log (log.ts) or a write function as an option",
   },
   {
     uses: ["Deno.Command", "node:child_process"],
-    owners: ["tasks/demo/", "tasks/check/"],
+    owners: ["tasks/demo/", "tasks/check/", "systemd/"],
     instead: "Read it without another process: the agent starts none",
   },
   { uses: ["Deno.serve"], owners: ["tasks/listener.ts"], instead: "Start the listener of tasks/listener.ts" },

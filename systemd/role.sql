@@ -1,0 +1,6 @@
+-- The agent's role, for PostgreSQL 12 to 18. Safe to run again. It holds no password: set one afterwards with
+-- \password bitville_monitor in psql, or let pg_hba.conf decide otherwise (peer, cert).
+--
+--   psql --no-psqlrc --set ON_ERROR_STOP=1 --dbname DATABASE --file role.sql
+--
+-- Run it as a superuser in the database that the agent connects to (database.name).
