@@ -143,7 +143,7 @@ export function guessPrefix(beginning: Uint8Array): string | null {
 
 /** Whether a line shows that `%a` is one, unless the prefix says so itself. */
 function isShown(prefix: string, lines: readonly string[]): boolean {
-  if (!/[^=]%a/.test(prefix) || prefix.replace(/[^%]/g, "").length >= distinctEscapesMin) return true;
+  if (!/[^=]%a/.test(prefix) || prefix.split(/%(?!q)/).length - 1 >= distinctEscapesMin) return true;
   const pattern = guessPattern(prefix, programName);
   return lines.some((line) => {
     pattern.lastIndex = 0;

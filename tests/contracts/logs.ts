@@ -5,12 +5,15 @@
  */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { guessPrefix, knownPrefixes } from "../../collectors/logs/detect.ts";
 import type { LogEntry } from "../../collectors/logs/entry.ts";
 import type { LogFormat } from "../../collectors/logs/log_parser.ts";
 import { defaultPrefix, unknownPart } from "../../collectors/logs/prefix.ts";
+import { readServerLogging } from "../../collectors/logs/server_logging.ts";
 import * as limits from "../../limits.ts";
 import type { EmbeddedPostgres, PostgresVersion } from "../../tasks/demo/embedded_postgres.ts";
+import { openDatabase } from "../support/open_database.ts";
 import {
   causeTrouble,
   correlatedName,
@@ -138,10 +141,31 @@ const unknownPrefixes = [
   "%m [%p] %u %a: ",
 ];
 
+/** What each role is told of the server's logs. */
+async function assertTold(server: EmbeddedPostgres): Promise<void> {
+  await server.query("create role with_monitor login in role pg_monitor; create role with_nothing login");
+  const folder = join(server.dataDirectory, "log");
+  const currentFile = join(folder, "server.log");
+  const told = {
+    ...{ formats: formatsOf(server.version), collects: true, prefix: "%m [%p] ", zone: "UTC", language: "C" },
+    ...{ folder: null, currentFile: null },
+  };
+  const roles = {
+    postgres: { folder, currentFile },
+    with_monitor: { folder, ...(server.version >= 17 ? { currentFile } : {}) },
+    with_nothing: {},
+  };
+  for (const [user, more] of Object.entries(roles)) {
+    await using open = openDatabase(server, { user });
+    assert.deepEqual(await readServerLogging(open.database), { ...told, ...more }, user);
+  }
+}
+
 /** Registers the tests for one version. */
 export function testLogs(version: PostgresVersion): void {
   Deno.test(`log formats of PostgreSQL ${version} tell the same under every prefix`, async (t) => {
     await using server = await startLoggingServer(version);
+    await t.step("readServerLogging is told what the role may see", () => assertTold(server));
     await prepareTrouble(server);
     await using recorder = await LogRecorder.open(server);
     for (const prefix of [...escapePrefixes(version), ...unknownPrefixes]) {

@@ -45,6 +45,8 @@ export function startLoggingServer(version: PostgresVersion): Promise<EmbeddedPo
       deadlock_timeout: "20ms",
       log_error_verbosity: "default",
       log_min_messages: "notice",
+      log_timezone: "UTC",
+      lc_messages: "C",
       log_checkpoints: "off",
       autovacuum: "off",
       ...(version >= 14 ? { compute_query_id: "on" } : {}),
