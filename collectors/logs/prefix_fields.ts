@@ -20,6 +20,8 @@ const endOfWord = ":  ";
 export class PrefixFields {
   /** In the text of the last match: behind the severity or the label. */
   rest = 0;
+  /** Whether the last match could be another one, and nothing is known that tells which. */
+  isDoubtful = false;
   readonly #prefix: Prefix;
   readonly #zone: TimeZone;
   readonly #counts: ParserCounts;
@@ -32,17 +34,24 @@ export class PrefixFields {
 
   /**
    * Reads the line that begins at `start` with the longest names; null for one without the prefix. Tries the shortest
-   * first, because nearly always they are the same.
+   * first, because nearly always they are the same. Where the prefix is not known as a whole the shortest count.
    */
   match(text: string, start: number, end: number): RegExpExecArray | null {
-    const { pattern, shortest, namesCharsMax } = this.#prefix;
+    const { pattern, shortest, namesCharsMax, isPartial } = this.#prefix;
+    this.isDoubtful = false;
     shortest.lastIndex = start;
     let match = shortest.exec(text);
     this.rest = shortest.lastIndex;
-    if (match === null || namesCharsMax === 0) return match;
-    const next = text.indexOf(endOfWord, this.rest);
-    if (next < 0 || next >= end || next > this.rest + namesCharsMax) return match;
+    if (namesCharsMax === 0) return match;
+    if (match !== null) {
+      const next = text.indexOf(endOfWord, this.rest);
+      if (next < 0 || next >= end || next > this.rest + namesCharsMax) return match;
+    }
     pattern.lastIndex = start;
+    if (isPartial) {
+      this.isDoubtful = match !== null && pattern.test(text) && pattern.lastIndex !== this.rest;
+      return match;
+    }
     match = pattern.exec(text);
     this.rest = pattern.lastIndex;
     return match;

@@ -158,7 +158,12 @@ export class StderrParser implements LogParser {
     this.#readHead(entry, match);
     const opened = this.#openEntry(line, entry, -1);
     if (this.#prefix.names.length === 0) return;
-    if (!this.#fields.isAmbiguous(match)) return this.#remember(entry.pid, match);
+    if (this.#fields.isDoubtful) {
+      // Rather no level than a forged one; a line that follows may tell.
+      entry.level = "UNKNOWN";
+      entry.message = text.slice(line.start, line.end);
+      opened.messageChars = entry.message.length;
+    } else if (!this.#fields.isAmbiguous(match)) return this.#remember(entry.pid, match);
     opened.ambiguous = text.slice(line.start, line.end);
     const names = entry.pid === null ? undefined : this.#sessions.get(entry.pid);
     if (names !== undefined) this.#reconsider(opened, names);
@@ -218,7 +223,7 @@ export class StderrParser implements LogParser {
     for (let index = this.#open.length - 1; index >= 0; index--) {
       const open = this.#open[index]!;
       // Without a process in the prefix: the last entry of any.
-      if (open.entry.level === "UNKNOWN" || (pid !== null && open.entry.pid !== pid)) continue;
+      if (open.lastKind === noKindLeft || (pid !== null && open.entry.pid !== pid)) continue;
       return open.lastKind < place ? open : null;
     }
     return null;

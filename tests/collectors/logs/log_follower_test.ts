@@ -12,6 +12,7 @@ import { LogFollower } from "../../../collectors/logs/log_follower.ts";
 import { type LogSettings, unknownSettings } from "../../../collectors/logs/log_settings.ts";
 import { TimeZone } from "../../../collectors/logs/timezone.ts";
 import { MemoryLog } from "../../support/memory_log.ts";
+import { waitFor } from "../../support/wait_for.ts";
 
 /** A folder with logs, followed from their beginning. */
 class Followed implements AsyncDisposable {
@@ -76,7 +77,10 @@ Deno.test("LogFollower reads on under another prefix and zone from the first ent
   followed.settings = { ...followed.settings, prefix: "%m [%p] %q%u@%d %a ", zone: new TimeZone("Europe/Paris") };
   await followed.write("a.log", line(2, "ERROR:  last") + line(2, "STATEMENT:  select"));
   const after: LogEntry[] = [];
-  while (after.at(-1)?.message !== "last") after.push(...await followed.read());
+  await waitFor("the last entry", async () => {
+    after.push(...await followed.read());
+    return after.at(-1)?.statement === "select";
+  });
   assert.equal(before.length + after.length, 21);
   assert.deepEqual(
     after.slice(0, -1).map(({ message }) => Number(message)),
