@@ -82,6 +82,8 @@ export const backoffMaxMs = 30_000;
 export const retryAfterMaxMs = 60 * 60 * 1_000;
 /** An answer's body is read up to here so that the connection can be used again, and then dropped. */
 export const answerBytesMax = 64 * 1024;
+/** And for so long: the status has been read, and the next document waits. */
+export const answerBodyMs = 1_000;
 /**
  * A backlog goes out no faster than this. A usual cycle is six documents a minute, so an hour's backlog is back within
  * half a minute, and a hundred agents are two thousand requests a second to a listener that has just come back.

@@ -131,7 +131,9 @@ export async function readSecret(
 export async function checkFile(reader: FileReader, name: "db_sslrootcert" | "listener_ca_file"): Promise<void> {
   if (reader.values[name] === "") return;
   const text = await readNonEmpty(reader, name);
-  if (text !== undefined && !text.includes("-----BEGIN ")) refuseFile(reader, name, "it holds no PEM certificate");
+  if (text !== undefined && !text.includes("-----BEGIN CERTIFICATE-----")) {
+    refuseFile(reader, name, "it holds no PEM certificate");
+  }
 }
 
 type FileName = SecretFileName | "db_sslrootcert" | "listener_ca_file";

@@ -47,7 +47,8 @@ export class Sender {
   /** Ends a drain's wait for the backlog's next turn. */
   #resting = new AbortController();
   readonly #lanes: Lanes;
-  #keyRefused = false;
+  /** What was refused since the last delivery. */
+  readonly #refused = new Set<keyof typeof refusalEvents>();
 
   constructor(options: SenderOptions) {
     this.#outbox = options.outbox;
@@ -111,7 +112,7 @@ export class Sender {
   }
 
   async #settle(entry: OutboxEntry, outcome: Outcome): Promise<void> {
-    this.#logKey(outcome);
+    this.#logRefusal(outcome);
     const { sequence, type } = entry;
     if (outcome.kind === "retry") return await this.#pause(outcome);
     this.#lanes.settled(entry);
@@ -158,16 +159,22 @@ export class Sender {
     } else this.#log.info("circuit_closed", { buffered_records: records, buffered_bytes: bytes });
   }
 
-  /** Says once that the key was refused, and once that it is taken again. */
-  #logKey(outcome: Outcome): void {
-    const refused = outcome.kind === "retry" && (outcome.status === 401 || outcome.status === 403);
-    if (refused && !this.#keyRefused) {
-      this.#log.error("listener_key_refused", {
-        status: outcome.status,
-        hint: "Check listener.api_key and project_id",
-      });
+  /** Says once that the key or the listener's certificate was refused, and once that all is well again. */
+  #logRefusal(outcome: Outcome): void {
+    if (outcome.kind === "rejected") return;
+    const refused = outcome.kind === "retry" ? outcome.refused : null;
+    if (refused !== null && !this.#refused.has(refused.what)) {
+      this.#refused.add(refused.what);
+      const { reason, status } = outcome as Outcome & { kind: "retry" };
+      this.#log.error(refusalEvents[refused.what].refused, { reason, status, hint: refused.hint });
     }
-    if (outcome.kind === "delivered" && this.#keyRefused) this.#log.info("listener_key_accepted");
-    if (refused || outcome.kind === "delivered") this.#keyRefused = refused;
+    if (outcome.kind === "retry") return;
+    for (const what of this.#refused) this.#log.info(refusalEvents[what].accepted);
+    this.#refused.clear();
   }
 }
+
+const refusalEvents = {
+  key: { refused: "listener_key_refused", accepted: "listener_key_accepted" },
+  certificate: { refused: "listener_certificate_refused", accepted: "listener_certificate_accepted" },
+} as const;

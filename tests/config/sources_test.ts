@@ -44,16 +44,14 @@ Deno.test("loadConfig reads the listener's files only where the listener is requ
 Deno.test("loadConfig refuses a file of certificates that holds none", async () => {
   for (const [section, key] of [["database", "sslrootcert"], ["listener", "ca_file"]] as const) {
     const ini = `[${section}]\n${key} = /ca.pem`;
-    const [message] = await refusals({
-      ini,
-      environment: listener,
-      requires: "listener",
-      files: { "/ca.pem": "a host" },
-    });
-    assert.equal(
-      message,
-      `Cannot use the file of ${section}.${key} because it holds no PEM certificate: current value is /ca.pem`,
-    );
+    for (const text of ["a host", "-----BEGIN PRIVATE KEY-----"]) {
+      const files = { "/ca.pem": text };
+      const [message] = await refusals({ ini, environment: listener, requires: "listener", files });
+      assert.equal(
+        message,
+        `Cannot use the file of ${section}.${key} because it holds no PEM certificate: current value is /ca.pem`,
+      );
+    }
   }
 });
 

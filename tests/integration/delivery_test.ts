@@ -252,6 +252,49 @@ Deno.test("start does not follow a redirect and sends the document again to the 
   });
 });
 
+/** A root of its own for files such as /etc/hosts takes root, and a kernel that lets it. */
+const unshareMissing = await canUnshare() ? null : "skipped: only root can give a process an /etc/hosts of its own";
+
+async function canUnshare(): Promise<boolean> {
+  try {
+    const args = ["--mount", "mount", "--bind", "/etc/hosts", "/etc/hosts"];
+    return (await new Deno.Command("unshare", { args, stderr: "null" }).output()).success;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test({
+  name: `start delivers when the listener's name resolves again${
+    unshareMissing === null ? "" : ` (${unshareMissing})`
+  }`,
+  ignore: unshareMissing !== null,
+  fn: async () => {
+    await withListener({}, async (setup) => {
+      const { listener, folder } = setup;
+      const hosts = `${folder.path}/hosts`;
+      const ownHosts = await Deno.readTextFile("/etc/hosts");
+      await Deno.writeTextFile(hosts, ownHosts);
+      await folder.set({ listener: { url: `http://listener.test:${listener.port}/ingest/postgres` } });
+      const script = `mount --bind "${hosts}" /etc/hosts && exec "$@"`;
+      await using agent = AgentProcess.start(folder, { within: ["unshare", "--mount", "sh", "-c", script, "sh"] });
+      const failed = await agent.event("delivery_failed");
+      assert.match(String(failed.reason), /^Cannot reach listener\.test:\d+: .*dns error/);
+      await Deno.writeTextFile(hosts, `${ownHosts}127.0.0.1 listener.test\n`);
+      await drained(agent, setup, { atLeast: 1 });
+      assertComplete(listener);
+    });
+  },
+});
+
+Deno.test("start reaches a listener on IPv6 alone", async () => {
+  await using listener = new ScriptedListener({ hostname: "::1" });
+  await using folder = await AgentFolder.create({ database: postgres(), listener });
+  await using agent = AgentProcess.start(folder);
+  await drained(agent, { listener, folder }, { atLeast: 1 });
+  assertComplete(listener);
+});
+
 Deno.test("start opens the circuit after five failures in a row and goes on collecting", async () => {
   await withListener({}, async ({ listener, folder }) => {
     listener.answer = () => new Response(null, { status: 503 });

@@ -42,6 +42,8 @@ export interface AgentProcessOptions {
   user?: SystemUser;
   /** The project's folder, if it is a copy. */
   root?: string;
+  /** A command that runs the one behind it, such as `unshare --mount`. */
+  within?: readonly string[];
 }
 
 /** A running agent. Disposing of it kills it. */
@@ -61,9 +63,10 @@ export class AgentProcess implements AsyncDisposable {
 
   /** `sh tasks/launch.sh start --config FILE`, or another command. */
   static start(folder: AgentFolder, options: AgentProcessOptions = {}): AgentProcess {
-    const { command = "start", root = projectRoot, user } = options;
-    return new AgentProcess("sh", {
-      args: [`${root}tasks/launch.sh`, command, "--config", folder.iniPath],
+    const { command = "start", root = projectRoot, user, within = [] } = options;
+    const [program, ...args] = [...within, "sh", `${root}tasks/launch.sh`, command, "--config", folder.iniPath];
+    return new AgentProcess(program!, {
+      args,
       cwd: folder.path,
       clearEnv: true,
       env: { ...ownEnvironment(), DENO: Deno.execPath(), ...options.environment },

@@ -5,6 +5,7 @@ import { Sender } from "../../transport/sender.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryOutbox } from "../fakes/memory_outbox.ts";
 import { delivered, rejected, retry, ScriptedDelivery } from "../fakes/scripted_delivery.ts";
+import { assertTwoLines } from "../support/deliveries.ts";
 import { draftOf, testSeal } from "../support/drafts.ts";
 import { MemoryLog } from "../support/memory_log.ts";
 import { waitFor } from "../support/wait_for.ts";
@@ -163,16 +164,44 @@ Deno.test("Sender sets a rejected document aside, says so, and goes on at once",
   assert.equal(bench.log.of("document_rejected")[0]?.fields.status, 422);
 });
 
-Deno.test("Sender says once that the key is refused and once that it is taken again", async () => {
+for (const what of ["key", "certificate"] as const) {
+  Deno.test(`Sender says once that the ${what} is refused and once that it is taken again`, async () => {
+    const bench = new Bench();
+    await bench.put("a");
+    const refused = retry({ status: null, refused: { what, hint: "Mend it" } });
+    bench.delivery.answer(refused, refused, retry(), refused);
+    bench.sender.wake();
+    await bench.untilAttempts(5);
+    await bench.untilEmpty();
+    const said = bench.log.of(`listener_${what}_refused`);
+    assert.deepEqual(said.map(({ level, fields }) => [level, fields.hint]), [["error", "Mend it"]]);
+    assert.equal(bench.log.of(`listener_${what}_accepted`).length, 1);
+  });
+}
+
+Deno.test("Sender delivers each document once to a listener that is away every other ten seconds for an hour", async () => {
   const bench = new Bench();
-  await bench.put("a");
-  bench.delivery.answer(retry({ status: 401 }), retry({ status: 403 }), retry({ status: 401 }));
-  bench.sender.wake();
-  await bench.untilAttempts(4);
-  await bench.untilEmpty();
-  assert.equal(bench.log.of("listener_key_refused").length, 1);
-  assert.equal(bench.log.of("listener_key_refused")[0]?.level, "error");
-  assert.equal(bench.log.of("listener_key_accepted").length, 1);
+  const taken = new Map<number, number>();
+  const delays: number[] = [];
+  const isUp = () => Math.floor(bench.clock.monotonicMs() / 10_000) % 2 === 0;
+  bench.delivery.decide = ({ sequence }) => {
+    if (!isUp()) return retry({ status: null });
+    delays.push(bench.clock.monotonicMs() - taken.get(sequence)!);
+    return delivered;
+  };
+  for (let minute = 0; minute < 60; minute++) {
+    for (let index = 0; index < 6; index++) {
+      taken.set(bench.outbox.status().nextSequence, bench.clock.monotonicMs());
+      await bench.put(`${minute}`);
+      bench.sender.wake();
+    }
+    await bench.clock.advance(60_000);
+  }
+  await bench.clock.advance(120_000);
+  assert.deepEqual(bench.taken.toSorted((one, other) => one - other), [...taken.keys()]);
+  assert(Math.max(...delays) < 180_000, `${Math.max(...delays)} ms`);
+  assert(bench.log.entries.length < 2_000, "the log stays small");
+  assertTwoLines(bench.taken);
 });
 
 Deno.test("Sender does not send again what it could not forget: it tries to forget again", async () => {
