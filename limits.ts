@@ -100,6 +100,21 @@ export const outboxRetryMs = 5_000;
 /** A stop lets a request under way end for this long. */
 export const sendGraceMs = 5_000;
 
+// Of standing still: beyond these the watchdog is not fed, and the service manager starts the agent anew.
+
+/** Intervals without a tick: a run ends before the next tick, or the one after it. */
+export const stalledIntervals = 3;
+/** A request under way: twice the longest timeout that can be set. */
+export const stalledRequestMs = 120_000;
+/** Documents that wait without an attempt: the longest pause that a listener can ask for, twice. */
+export const stalledDrainMs = 2 * retryAfterMaxMs;
+/** The service manager is told that the agent is ready after its first runs, or after this long with a server that hangs. */
+export const readyWaitMs = 30_000;
+/** The watchdog is fed so many times within its time. */
+export const watchdogBeats = 3;
+/** Between two reports to a service manager without a watchdog. */
+export const statusReportMs = 20_000;
+
 // Of a server in trouble.
 
 /** A run that keeps the server busy for longer is a hard one: the collector steps back. */

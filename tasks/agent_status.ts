@@ -40,22 +40,24 @@ export interface AgentStatusSources {
   /** What follows the server's logs; null when none are followed. */
   logs: { readonly progress: readonly LogProgress[]; readonly bytesSkipped: number } | null;
   clock: Clock;
+  /** When the agent started, on the monotonic clock. */
+  startedMs: number;
+  /** Runs that were missed before `runs` were made. */
+  missedBefore: number;
 }
 
 /** Reports on the agent. Runs after the others of its cycle, so that a document tells of one cycle. */
 export class AgentStatusCollector implements Collector {
   readonly name = "agent_status";
   readonly #sources: AgentStatusSources;
-  readonly #startedMs: number;
   #databaseMs = 0;
 
   constructor(sources: AgentStatusSources) {
     this.#sources = sources;
-    this.#startedMs = sources.clock.monotonicMs();
   }
 
   async collect({ signal }: CollectContext): Promise<Collection> {
-    const { clock, usage, circuit } = this.#sources;
+    const { clock, usage, circuit, startedMs } = this.#sources;
     await this.#waitForOthers(signal);
     const { state, consecutiveFailures } = circuit();
     const { rssBytes, cpuS } = usage();
@@ -63,7 +65,7 @@ export class AgentStatusCollector implements Collector {
     const oldestAt = await this.#sources.outbox.oldestAt();
     const status = this.#sources.outbox.status();
     const data = {
-      uptime_s: Math.round((clock.monotonicMs() - this.#startedMs) / 1_000),
+      uptime_s: Math.round((clock.monotonicMs() - startedMs) / 1_000),
       buffer: bufferOf(status, oldestAt),
       loss: this.#loss(status.loss),
       circuit: { state, consecutive_failures: consecutiveFailures },
@@ -95,7 +97,10 @@ export class AgentStatusCollector implements Collector {
       unstored_records: loss.unstoredRecords,
       ranges: loss.untold.ranges.map(reportedRange),
       log_bytes_skipped: this.#sources.logs?.bytesSkipped ?? 0,
-      missed_runs: this.#sources.runs.reduce((total, { missedRuns }) => total + missedRuns, 0),
+      missed_runs: this.#sources.runs.reduce(
+        (total, { missedRuns }) => total + missedRuns,
+        this.#sources.missedBefore,
+      ),
     };
   }
 

@@ -72,6 +72,11 @@ export class CollectorRun {
     return this.#missedRuns;
   }
 
+  /** When the last tick came, on the monotonic clock; null before the first has. */
+  get lastTickMs(): number | null {
+    return this.#lastTick?.monotonicMs ?? null;
+  }
+
   /** How the last run ended; null before the first has. */
   get last(): CollectorStatus | null {
     return this.#last;

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { type Config, loadConfig, type Problem, sourceWithoutFile } from "../config.ts";
 import { createLog } from "../log.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { notifySockets } from "./notify.ts";
 import { agentPermissions } from "./permissions.ts";
 
 /**
@@ -74,11 +75,13 @@ function commandLine(config: Config, read: Arguments): string[] {
   const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1");
   const configPath = config.source === sourceWithoutFile ? null : posix.resolve(config.source);
   const logPathIsDirectory = isDirectory(config.collection.logPath);
+  const notify = read.command === "start" ? notifySockets((name) => Deno.env.get(name)) : null;
   const permissions = agentPermissions(config, {
     command: read.command,
     root,
     configPath,
     ...(logPathIsDirectory === undefined ? {} : { logPathIsDirectory }),
+    ...(notify === null ? {} : { notify }),
   });
   const args = read.config === undefined ? [] : ["--config", read.config];
   return [

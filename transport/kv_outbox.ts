@@ -70,7 +70,7 @@ async function openFile(path: string): Promise<Deno.Kv> {
 class KvOutbox implements Outbox {
   readonly #kv: Deno.Kv;
   readonly #directory: BufferDirectory;
-  readonly #maxBytes: number;
+  #maxBytes: number;
   readonly #documentBytesMax: number;
   readonly #seal: Seal;
   readonly #state: KvState;
@@ -169,6 +169,11 @@ class KvOutbox implements Outbox {
 
   status(): OutboxStatus {
     return statusOf(this.#state, this.#maxBytes);
+  }
+
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
+    this.#room.resize(maxBytes);
   }
 
   close(): Promise<void> {

@@ -11,15 +11,19 @@ import type { KvState } from "./kv_state.ts";
 import { withLost, withoutTold } from "./loss_ledger.ts";
 import type { Evicted } from "./outbox.ts";
 
-/** The room of an outbox: what is in it never passes `maxBytes`. */
+/** The room of an outbox: what is in it never passes `maxBytes` after a document was put in. */
 export class KvRoom {
   readonly #kv: Deno.Kv;
   readonly #state: KvState;
-  readonly #maxBytes: number;
+  #maxBytes: number;
 
   constructor(kv: Deno.Kv, state: KvState, maxBytes: number) {
     this.#kv = kv;
     this.#state = state;
+    this.#maxBytes = maxBytes;
+  }
+
+  resize(maxBytes: number): void {
     this.#maxBytes = maxBytes;
   }
 

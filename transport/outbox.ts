@@ -98,5 +98,7 @@ export interface Outbox {
   /** When the oldest waiting document was collected (ISO 8601), or null. */
   oldestAt(): Promise<string | null>;
   status(): OutboxStatus;
+  /** Another cap from the next `put` on; that one makes the room that is missing. */
+  resize(maxBytes: number): void;
   close(): Promise<void>;
 }

@@ -77,6 +77,11 @@ const powers: readonly Power[] = [
     owners: ["transport/http_delivery.ts"],
     instead: "Send through the Delivery that transport/http_delivery.ts makes",
   },
+  {
+    uses: ["Deno.listenDatagram"],
+    owners: ["tasks/notify.ts"],
+    instead: "Tell the service manager through the ServiceManager of tasks/notify.ts",
+  },
   { uses: ["Deno.openKv"], owners: ["transport/kv_outbox.ts"], instead: "Take an Outbox as an option" },
   {
     uses: ["pg"],

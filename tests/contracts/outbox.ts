@@ -89,6 +89,17 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     assert.deepEqual({ records, bytes, nextSequence }, { records: 0, bytes: 0, nextSequence: 3 });
   });
 
+  test("makes the room that a smaller cap asks for at the next document", {}, async (outbox) => {
+    for (const name of ["first", "second", "third"]) await outbox.put(draftOf(name, 100_000));
+    outbox.resize(250_000);
+    assert.equal(outbox.status().maxBytes, 250_000);
+    assert.equal(outbox.status().records, 3);
+    const put = await outbox.put(draftOf("fourth", 100_000));
+    assert(put.kind === "stored" && put.evicted.records === 2, JSON.stringify(put));
+    outbox.resize(roomy);
+    assert.equal((await readEntry(await taken(outbox))).data.name, "third");
+  });
+
   test("carries a document of 16 MB", { maxBytes: 100_000_000 }, async (outbox) => {
     const put = await outbox.put(draftOf("huge", 12_000_000));
     assert(put.kind === "stored" && put.bytes > 12_000_000);

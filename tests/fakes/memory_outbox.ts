@@ -15,7 +15,7 @@ type Operation = "put" | "oldest" | "acknowledge" | "reject";
 
 export class MemoryOutbox implements Outbox {
   readonly #seal: Seal;
-  readonly #maxBytes: number;
+  #maxBytes: number;
   readonly #documentBytesMax: number;
   readonly #mutex = new Mutex();
   readonly #entries = new Map<number, OutboxEntry>();
@@ -106,6 +106,10 @@ export class MemoryOutbox implements Outbox {
     const loss = { ...this.#loss };
     const figures = { nextSequence: this.#nextSequence, deliveredRecords: this.#delivered };
     return { records: this.#entries.size, bytes: this.#bytes(), maxBytes, ...figures, loss };
+  }
+
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
   }
 
   close(): Promise<void> {

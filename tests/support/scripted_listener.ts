@@ -11,7 +11,14 @@ import { gunzipSync } from "node:zlib";
 export interface Received {
   headers: Headers;
   /** Its document, parsed. */
-  document: { id: string; sequence: number; type: string; timestamp: string; data: Record<string, unknown> };
+  document: {
+    id: string;
+    project: string;
+    sequence: number;
+    type: string;
+    timestamp: string;
+    data: Record<string, unknown>;
+  };
   /** The port it came from: the same for requests over one connection. */
   clientPort: number;
   status: number;
