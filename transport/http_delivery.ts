@@ -63,6 +63,34 @@ async function send(
   }
 }
 
+/** What a listener said to a request without a document, or why it said nothing. */
+export type ListenerAnswer =
+  | {
+    kind: "answer";
+    status: number;
+    /** Of its `Date` header, in milliseconds since 1970; null without one. */
+    dateMs: number | null;
+    /** Where a redirect leads. */
+    location: string | null;
+  }
+  | { kind: "none"; reason: string };
+
+/** Asks as documents do, with the key and without a body: there is nothing that a listener could take. Never throws. */
+export async function probeListener(options: HttpDeliveryOptions, stop: AbortSignal): Promise<ListenerAnswer> {
+  using client = Deno.createHttpClient({ caCerts: options.caCertificates });
+  const headers = { "authorization": `Bearer ${options.apiKey}`, "user-agent": options.userAgent };
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(options.timeoutMs)]);
+  try {
+    const response = await fetch(options.url, { method: "POST", headers, client, redirect: "manual", signal });
+    await finishBody(response);
+    const dateMs = Date.parse(response.headers.get("date") ?? "");
+    const location = response.headers.get("location");
+    return { kind: "answer", status: response.status, dateMs: Number.isNaN(dateMs) ? null : dateMs, location };
+  } catch (error) {
+    return { kind: "none", reason: reasonOf(error, options) };
+  }
+}
+
 function createHeaders(entry: OutboxEntry, options: HttpDeliveryOptions): Headers {
   const headers = new Headers({
     "authorization": `Bearer ${options.apiKey}`,
