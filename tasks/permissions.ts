@@ -46,6 +46,15 @@ export function agentPermissions(config: Config, options: PermissionOptions): st
   ];
 }
 
+/** For a command that only tells what is wrong with its configuration. */
+export function leastPermissions(root: string): string[] {
+  return [
+    "--no-prompt",
+    flag("read", [root]),
+    flag("env", [configPathVariable, credentialsVariable, ...settings.map(variableOf)]),
+  ];
+}
+
 /**
  * Tells of other configurations whether an agent that was started for this one has the permissions they need: exactly
  * these, not merely some that would do.

@@ -64,6 +64,33 @@ async function send(
   }
 }
 
+/** What a listener said to a request without a document, or why it said nothing. */
+export type ListenerAnswer =
+  | {
+    kind: "answer";
+    status: number;
+    /** Of its `Date` header, in milliseconds since 1970; null without one. */
+    dateMs: number | null;
+    /** Where a redirect leads. */
+    location: string | null;
+  }
+  | { kind: "none"; reason: string };
+
+/** Asks as documents do, with the key and without a body: there is nothing that a listener could take. Never throws. */
+export async function probeListener(options: HttpDeliveryOptions, stop: AbortSignal): Promise<ListenerAnswer> {
+  using client = Deno.createHttpClient({ caCerts: options.caCertificates });
+  const headers = { "authorization": `Bearer ${options.apiKey}`, "user-agent": options.userAgent };
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(options.timeoutMs)]);
+  try {
+    const response = await fetch(options.url, { method: "POST", headers, client, redirect: "manual", signal });
+    await finishBody(response, options.clock);
+    const dateMs = dateOf(response)?.getTime() ?? null;
+    return { kind: "answer", status: response.status, dateMs, location: response.headers.get("location") };
+  } catch (error) {
+    return { kind: "none", reason: readFailure(error, options).reason };
+  }
+}
+
 function createHeaders(entry: OutboxEntry, options: HttpDeliveryOptions): Headers {
   const headers = new Headers({
     "authorization": `Bearer ${options.apiKey}`,
@@ -138,7 +165,7 @@ async function finishBody(response: Response, clock: Pick<Clock, "sleep">): Prom
 }
 
 /** What went wrong, in words that name the listener's host and never the key, nor a query that may hold another. */
-function readFailure(error: unknown, options: HttpDeliveryOptions): Outcome {
+function readFailure(error: unknown, options: HttpDeliveryOptions): Outcome & { kind: "retry" } {
   const { host, href, origin, pathname } = options.url;
   const failure = { kind: "retry", status: null, retryAfterMs: null } as const;
   if (error instanceof DOMException && error.name === "TimeoutError") {

@@ -41,7 +41,7 @@ export async function measureLogs(written: WrittenLogs, options: LogsOptions): P
 async function measureFormat(written: WrittenLogs, options: LogsOptions & { format: LogFormat }): Promise<Figure[]> {
   const { format, runs } = options;
   const file = written.files[format];
-  const megabytes = Deno.statSync(file).size / 1e6;
+  const megabytes = (await Deno.stat(file)).size / 1e6;
   const speeds = (seconds: readonly number[]) => seconds.map((one) => megabytes / one);
   const report = await parseOnly(written, options);
   const lines = speeds(report.lines);
@@ -121,7 +121,7 @@ async function endToEnd(written: WrittenLogs, { format, entries }: { format: Log
     const [first, last] = [documents[0]!, documents.at(-1)!];
     const between = documents.slice(1).reduce((total, line) => total + Number(line.entries), 0);
     const seconds = (Date.parse(last.time) - Date.parse(first.time)) / 1_000;
-    return Deno.statSync(file).size / 1e6 * (between / entries) / seconds;
+    return (await Deno.stat(file)).size / 1e6 * (between / entries) / seconds;
   } finally {
     await Deno.remove(logs, { recursive: true });
   }

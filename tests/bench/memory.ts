@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import { AgentFolder } from "../support/agent_folder.ts";
+import type { AgentFolder } from "../support/agent_folder.ts";
 import { waitFor } from "../support/wait_for.ts";
 import type { Figure } from "./figures.ts";
 import { Load, sizes } from "./load.ts";

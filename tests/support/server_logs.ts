@@ -29,8 +29,11 @@ export function formatsOf(version: PostgresVersion): LogFormat[] {
   return version >= 15 ? ["stderr", "csvlog", "jsonlog"] : ["stderr", "csvlog"];
 }
 
-/** Starts a server that logs much, in all its formats, and nothing that no client has caused. */
-export function startLoggingServer(version: PostgresVersion): Promise<EmbeddedPostgres> {
+/** Starts a server that logs much, in all its formats, and nothing that no client has caused; with settings on top. */
+export function startLoggingServer(
+  version: PostgresVersion,
+  settings: Record<string, string> = {},
+): Promise<EmbeddedPostgres> {
   return startEmbeddedPostgres({
     version,
     settings: {
@@ -50,6 +53,7 @@ export function startLoggingServer(version: PostgresVersion): Promise<EmbeddedPo
       log_checkpoints: "off",
       autovacuum: "off",
       ...(version >= 14 ? { compute_query_id: "on" } : {}),
+      ...settings,
     },
   });
 }
