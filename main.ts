@@ -16,7 +16,7 @@ const commands: Readonly<Record<string, string>> = {
   once: "./tasks/once.ts",
   logs: "./tasks/logs.ts",
   demo: "./tasks/demo/demo.ts",
-  listener: "./tasks/listener.ts",
+  listener: "./tasks/listener/listener.ts",
 };
 
 const signals = ["SIGTERM", "SIGINT"] as const;

@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 import { type Config, loadConfig, type Problem, sourceWithoutFile } from "../config.ts";
 import { createLog } from "../log.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { listenerUsage, readListenerArguments } from "./listener/arguments.ts";
+import { listenerPermissions } from "./listener/permissions.ts";
 import { agentPermissions } from "./permissions.ts";
 
 /**
@@ -35,6 +37,7 @@ interface Arguments {
 if (import.meta.main) Deno.exit(await launch(Deno.args));
 
 async function launch(args: readonly string[]): Promise<number> {
+  if (args[0] === "listener") return launchListener(args);
   const read = readArguments(args);
   if (read === null) return fail(usage);
   const loaded = await loadConfig({
@@ -71,7 +74,7 @@ function absolute(path: string): string {
 }
 
 function commandLine(config: Config, read: Arguments): string[] {
-  const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1");
+  const root = projectFolder();
   const configPath = config.source === sourceWithoutFile ? null : posix.resolve(config.source);
   const logPathIsDirectory = isDirectory(config.collection.logPath);
   const permissions = agentPermissions(config, {
@@ -91,6 +94,20 @@ function commandLine(config: Config, read: Arguments): string[] {
     read.command,
     ...args,
   ];
+}
+
+/** The listener has no configuration: its arguments tell where it listens and what it writes. */
+function launchListener(args: readonly string[]): number {
+  const read = readListenerArguments(args.slice(1), (name) => Deno.env.get(name));
+  if (read === null) return fail(listenerUsage.trimEnd());
+  const root = projectFolder();
+  const command = [Deno.execPath(), "run", ...listenerPermissions(read, root), codeFlag, posix.join(root, "main.ts")];
+  console.log([...command, ...args].map(quote).join(" "));
+  return exitClean;
+}
+
+function projectFolder(): string {
+  return fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1");
 }
 
 function isDirectory(path: string): boolean | undefined {

@@ -85,7 +85,7 @@ const powers: readonly Power[] = [
     owners: ["tasks/demo/", "tasks/check/"],
     instead: "Read it without another process: the agent starts none",
   },
-  { uses: ["Deno.serve"], owners: ["tasks/listener.ts"], instead: "Start the listener of tasks/listener.ts" },
+  { uses: ["Deno.serve"], owners: ["tasks/listener/listener.ts"], instead: "Start the listener of tasks/listener/" },
   {
     uses: [
       "new Date()",
