@@ -17,7 +17,7 @@ const commands: Readonly<Record<string, string>> = {
   doctor: "./tasks/doctor.ts",
   logs: "./tasks/logs.ts",
   demo: "./tasks/demo/demo.ts",
-  listener: "./tasks/listener.ts",
+  listener: "./tasks/listener/listener.ts",
 };
 
 const signals = ["SIGTERM", "SIGINT"] as const;

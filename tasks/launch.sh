@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts the agent under exactly the permissions its configuration needs: launch.sh start|once|doctor [--config PATH].
+# Starts the agent under exactly the permissions its configuration needs: launch.sh start|once|doctor [--config PATH], and
+# the reference listener likewise: launch.sh listener [options].
 # DENO names the deno to use; without it, the one on PATH or the one whose `deno task` runs this script. The agent
 # replaces this shell, so signals reach it.
 tasks=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd) || exit 1
@@ -15,5 +16,9 @@ if [ "$1" = doctor ]; then
   LAUNCHED_BY=$(id -un)
   export LAUNCHED_BY
 fi
-command=$("$deno" run $cached --no-prompt --allow-read --allow-env "$tasks/launch.ts" "$@") || exit $?
+case "$1" in
+  listener) launcher=$tasks/listener/launch.ts ;;
+  *) launcher=$tasks/launch.ts ;;
+esac
+command=$("$deno" run $cached --no-prompt --allow-read --allow-env "$launcher" "$@") || exit $?
 eval "exec $command"

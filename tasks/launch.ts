@@ -15,6 +15,7 @@ import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import type { Given } from "./doctor.ts";
 import { notifySockets } from "./notify.ts";
 import { agentPermissions, leastPermissions } from "./permissions.ts";
+import { quote } from "./quote.ts";
 
 /**
  * The agent promises 256 MB resident, and V8 sizes its heap by the machine's memory: on a large one it would let garbage
@@ -169,9 +170,4 @@ function report(refused: { problems: Problem[]; warnings: Problem[] }): void {
 function fail(message: string): number {
   console.error(message);
   return exitFailure;
-}
-
-/** As one word of a POSIX shell, whatever it holds. */
-function quote(word: string): string {
-  return /^[A-Za-z0-9_\-=+:,.\/@%]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

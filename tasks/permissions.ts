@@ -76,7 +76,8 @@ function grantsOf(config: Config): Set<string> {
 /** `os.cpus`, `os.freemem`, `os.uptime` and their like of node:os are governed by these names, too. */
 const systemCalls = ["hostname", "loadavg", "systemMemoryInfo", "osUptime", "cpus", "osRelease", "statfs"];
 
-function flag(name: string, values: readonly string[]): string {
+/** One flag. Throws for a value that it cannot express. */
+export function flag(name: string, values: readonly string[]): string {
   const impossible = values.find((value) => /[,\0]/.test(value));
   if (impossible !== undefined) {
     throw new Error(`Cannot allow a path because it must hold no comma: current value is ${impossible}`);

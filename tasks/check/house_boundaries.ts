@@ -61,6 +61,7 @@ const powers: readonly Power[] = [
     owners: [
       "main.ts",
       "tasks/launch.ts",
+      "tasks/listener/launch.ts",
       // It tries what must be refused.
       "tasks/doctor/permissions.ts",
       "tasks/demo/locate.ts",
@@ -94,7 +95,15 @@ const powers: readonly Power[] = [
   },
   {
     uses: ["console.*", "Deno.stderr"],
-    owners: ["main.ts", "log.ts", "tasks/launch.ts", "tasks/demo/", "tasks/check/", "systemd/"],
+    owners: [
+      "main.ts",
+      "log.ts",
+      "tasks/launch.ts",
+      "tasks/listener/launch.ts",
+      "tasks/demo/",
+      "tasks/check/",
+      "systemd/",
+    ],
     instead: "Take a Log (log.ts) or a write function as an option",
   },
   {
@@ -102,7 +111,7 @@ const powers: readonly Power[] = [
     owners: ["tasks/demo/", "tasks/check/", "tasks/doctor/permissions.ts", "systemd/"],
     instead: "Read it without another process: the agent starts none",
   },
-  { uses: ["Deno.serve"], owners: ["tasks/listener.ts"], instead: "Start the listener of tasks/listener.ts" },
+  { uses: ["Deno.serve"], owners: ["tasks/listener/listener.ts"], instead: "Start the listener of tasks/listener/" },
   {
     uses: [
       "new Date()",
