@@ -81,8 +81,18 @@ export function emptyEntry(level: LogEntryLevel, message: string, file: string |
 /** Cuts what is too long and looks for the correlation id. Returns whether anything was cut. */
 export function finishEntry(entry: LogEntry): boolean {
   const name = entry.application_name;
-  if (name !== null) entry.correlation_id = correlationId(name);
+  if (name !== null) entry.correlation_id = name === lastName ? lastId : rememberId(name);
   return isTooLong(entry) && cutEntry(entry);
+}
+
+// Neighbours in a log mostly have the same name, and comparing it is faster than reading it.
+let lastName = "";
+let lastId: string | null = null;
+
+function rememberId(name: string): string | null {
+  lastId = correlationId(name);
+  lastName = name;
+  return lastId;
 }
 
 /** The entry as `collection.query_text` allows it to leave the server. */

@@ -14,6 +14,9 @@ import { TimeZone } from "../../../collectors/logs/timezone.ts";
 import { MemoryLog } from "../../support/memory_log.ts";
 import { waitFor } from "../../support/wait_for.ts";
 
+/** All is written now: whether an entry may still grow does not depend on how fast the test is. */
+const writtenMs = Date.parse("2026-07-01T12:00:00Z");
+
 /** A folder with logs, followed from their beginning. */
 class Followed implements AsyncDisposable {
   settings: LogSettings = unknownSettings;
@@ -26,7 +29,7 @@ class Followed implements AsyncDisposable {
     this.#follower = new LogFollower({
       path: folder,
       settings: () => this.settings,
-      nowMs: () => Date.now(),
+      nowMs: () => writtenMs,
       log: new MemoryLog(),
       onLoss: () => assert.fail("nothing is lost"),
     }, this.#states);
@@ -42,6 +45,7 @@ class Followed implements AsyncDisposable {
 
   async write(name: string, text: string): Promise<void> {
     await Deno.writeTextFile(this.path(name), text, { append: true });
+    await Deno.utime(this.path(name), writtenMs / 1_000, writtenMs / 1_000);
   }
 
   /** What one look and one read bring. */
