@@ -42,6 +42,11 @@ export const rememberedBackendMs = 24 * 60 * 60 * 1_000;
 export const deadlineMarginMs = 2_000;
 /** The least that a run is given: the one at the start may come right before a tick. */
 export const deadlineMinMs = 10_000;
+/** A tick may come so much before its minute by the wall clock, which NTP slews while the timer runs. */
+export const tickEarlyMs = 5_000;
+/** How often it is asked whether the wall clock was set, and by how much it must differ: NTP slews 5 ms in this time. */
+export const clockWatchMs = 10_000;
+export const clockSetMs = 1_000;
 /** A stop lets running collectors finish for this long, then cuts them off. */
 export const stopGraceMs = 10_000;
 /** Closing connections and files is not waited for longer than this. */

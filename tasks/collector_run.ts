@@ -54,7 +54,7 @@ export interface CollectorRunOptions {
 export class CollectorRun {
   readonly #options: CollectorRunOptions;
   readonly #stepBack = new StepBack();
-  #running: { promise: Promise<void>; controller: AbortController } | null = null;
+  #running: { promise: Promise<void>; controller: AbortController; standsForTick: boolean } | null = null;
   #lastTick: { slot: number; monotonicMs: number } | null = null;
   #missedRuns = 0;
   #last: CollectorStatus | null = null;
@@ -90,21 +90,30 @@ export class CollectorRun {
   /** One run, due now. */
   async tick(): Promise<void> {
     this.#countMissedTicks();
-    if (this.#stepBack.isDue()) return await this.run();
+    if (this.#running !== null && !this.#running.standsForTick) {
+      // A run beside the schedule that has just begun does what this tick would: it is the tick's from here on.
+      this.#running.standsForTick = true;
+      return;
+    }
+    if (this.#stepBack.isDue()) return await this.#start({ standsForTick: true });
     const { every } = this.#stepBack;
     const skipped = `Stepped back: runs at every ${every}th tick, to spare the server`;
     this.#last = { name: this.name, ok: true, durationMs: 0, rows: 0, skipped, error: null, every };
   }
 
   /** One run beside the schedule, such as the first. */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    return this.#start({ standsForTick: false });
+  }
+
+  async #start({ standsForTick }: { standsForTick: boolean }): Promise<void> {
     if (this.#running !== null) {
       this.#miss("The previous run is still going");
       return;
     }
     const controller = new AbortController();
     const promise = this.#run(controller);
-    this.#running = { promise, controller };
+    this.#running = { promise, controller, standsForTick };
     await promise;
     this.#running = null;
   }
@@ -200,7 +209,9 @@ export class CollectorRun {
    */
   #countMissedTicks(): void {
     const { clock, intervalMs } = this.#options;
-    const tick = { slot: Math.round(clock.now().getTime() / intervalMs), monotonicMs: clock.monotonicMs() };
+    // A tick that comes late, after a standstill, is still that of the interval it comes in.
+    const slot = Math.floor((clock.now().getTime() + limits.tickEarlyMs) / intervalMs);
+    const tick = { slot, monotonicMs: clock.monotonicMs() };
     const last = this.#lastTick;
     this.#lastTick = tick;
     if (last === null) return;
