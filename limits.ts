@@ -49,6 +49,9 @@ export const closeGraceMs = 3_000;
 /** A second signal this soon after the first is the same one by another way; nobody presses Ctrl-C twice so fast. */
 export const signalRepeatMs = 500;
 
+/** One check of the doctor: beyond every timeout within it. */
+export const doctorCheckMs = 20_000;
+
 // Of the outbox.
 
 /** A document's JSON, uncompressed, in bytes. A larger one is refused and counted. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the agent under exactly the permissions its configuration needs: launch.sh start|once [--config PATH].
+# Starts the agent under exactly the permissions its configuration needs: launch.sh start|once|doctor [--config PATH].
 # DENO names the deno to use; without it, the one on PATH or the one whose `deno task` runs this script. The agent
 # replaces this shell, so signals reach it.
 tasks=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd) || exit 1
@@ -10,6 +10,10 @@ if [ -x "$tasks/../bin/deno" ]; then
   deno=$(dirname -- "$tasks")/bin/deno
   export DENO_DIR="${deno%/bin/deno}/deno-cache"
   cached=--cached-only
+fi
+if [ "$1" = doctor ]; then
+  LAUNCHED_BY=$(id -un)
+  export LAUNCHED_BY
 fi
 command=$("$deno" run $cached --no-prompt --allow-read --allow-env "$tasks/launch.ts" "$@") || exit $?
 eval "exec $command"

@@ -64,6 +64,11 @@ function grantsOf(config: Config): Set<string> {
   }));
 }
 
+/** For a command that only tells what is wrong with its configuration. */
+export function leastPermissions(root: string): string[] {
+  return ["--no-prompt", flag("read", [root]), flag("env", [configPathVariable, ...settings.map(variableOf)])];
+}
+
 /** `os.cpus`, `os.freemem`, `os.uptime` and their like of node:os are governed by these names, too. */
 const systemCalls = ["hostname", "loadavg", "systemMemoryInfo", "osUptime", "cpus", "osRelease", "statfs"];
 

@@ -64,6 +64,36 @@ async function send(
   }
 }
 
+/** What a listener said to a request without a document, or why it said nothing. */
+export type ListenerAnswer =
+  | {
+    kind: "answer";
+    status: number;
+    /** Of its `Date` header; null without one. */
+    date: Date | null;
+    /** Where a redirect leads. */
+    location: string | null;
+  }
+  /** `hint`: what to do about a certificate. */
+  | { kind: "none"; reason: string; hint: string | null };
+
+/** Asks as documents do, with the key and without a body: there is nothing that a listener could take. Never throws. */
+export async function probeListener(options: HttpDeliveryOptions, stop: AbortSignal): Promise<ListenerAnswer> {
+  using client = Deno.createHttpClient({ caCerts: options.caCertificates });
+  const headers = { "authorization": `Bearer ${options.apiKey}`, "user-agent": options.userAgent };
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(options.timeoutMs)]);
+  try {
+    const response = await fetch(options.url, { method: "POST", headers, client, redirect: "manual", signal });
+    await finishBody(response, options.clock);
+    const date = dateOf(response);
+    const location = response.headers.get("location");
+    return { kind: "answer", status: response.status, date, location };
+  } catch (error) {
+    const { reason, refused } = readFailure(error, options);
+    return { kind: "none", reason, hint: refused?.hint ?? null };
+  }
+}
+
 function createHeaders(entry: OutboxEntry, options: HttpDeliveryOptions): Headers {
   const headers = new Headers({
     "authorization": `Bearer ${options.apiKey}`,
@@ -138,7 +168,7 @@ async function finishBody(response: Response, clock: Pick<Clock, "sleep">): Prom
 }
 
 /** What went wrong, in words that name the listener's host and never the key, nor a query that may hold another. */
-function readFailure(error: unknown, options: HttpDeliveryOptions): Outcome {
+function readFailure(error: unknown, options: HttpDeliveryOptions): Outcome & { kind: "retry" } {
   const { host, href, origin, pathname } = options.url;
   const failure = { kind: "retry", status: null, retryAfterMs: null } as const;
   if (error instanceof DOMException && error.name === "TimeoutError") {

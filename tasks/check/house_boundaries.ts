@@ -27,6 +27,8 @@ const layers: readonly Layer[] = [
   { of: "main.ts", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "config.ts", may: ["*", "config/"] },
   { of: "config/", may: ["*", "config/"] },
+  // The doctor tells whether the unit fits the configuration.
+  { of: "tasks/launch.ts", may: ["*", "tasks/", "systemd/drop_in.ts", "systemd/layout.ts"] },
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
@@ -59,6 +61,8 @@ const powers: readonly Power[] = [
     owners: [
       "main.ts",
       "tasks/launch.ts",
+      // It tries what must be refused.
+      "tasks/doctor/permissions.ts",
       "tasks/demo/locate.ts",
       "tasks/check/",
       "systemd/install.ts",
@@ -95,7 +99,7 @@ const powers: readonly Power[] = [
   },
   {
     uses: ["Deno.Command", "node:child_process"],
-    owners: ["tasks/demo/", "tasks/check/", "systemd/"],
+    owners: ["tasks/demo/", "tasks/check/", "tasks/doctor/permissions.ts", "systemd/"],
     instead: "Read it without another process: the agent starts none",
   },
   { uses: ["Deno.serve"], owners: ["tasks/listener.ts"], instead: "Start the listener of tasks/listener.ts" },
