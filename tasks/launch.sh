@@ -13,7 +13,7 @@ if [ -x "$tasks/../bin/deno" ]; then
   cached=--cached-only
 fi
 if [ "$1" = doctor ]; then
-  LAUNCHED_BY=$(id -un)
+  LAUNCHED_BY=$(id -un 2>/dev/null) || LAUNCHED_BY=${USER:-}
   export LAUNCHED_BY
 fi
 case "$1" in

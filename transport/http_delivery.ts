@@ -69,12 +69,13 @@ export type ListenerAnswer =
   | {
     kind: "answer";
     status: number;
-    /** Of its `Date` header, in milliseconds since 1970; null without one. */
-    dateMs: number | null;
+    /** Of its `Date` header; null without one. */
+    date: Date | null;
     /** Where a redirect leads. */
     location: string | null;
   }
-  | { kind: "none"; reason: string };
+  /** `hint`: what to do about a certificate. */
+  | { kind: "none"; reason: string; hint: string | null };
 
 /** Asks as documents do, with the key and without a body: there is nothing that a listener could take. Never throws. */
 export async function probeListener(options: HttpDeliveryOptions, stop: AbortSignal): Promise<ListenerAnswer> {
@@ -84,10 +85,12 @@ export async function probeListener(options: HttpDeliveryOptions, stop: AbortSig
   try {
     const response = await fetch(options.url, { method: "POST", headers, client, redirect: "manual", signal });
     await finishBody(response, options.clock);
-    const dateMs = dateOf(response)?.getTime() ?? null;
-    return { kind: "answer", status: response.status, dateMs, location: response.headers.get("location") };
+    const date = dateOf(response);
+    const location = response.headers.get("location");
+    return { kind: "answer", status: response.status, date, location };
   } catch (error) {
-    return { kind: "none", reason: readFailure(error, options).reason };
+    const { reason, refused } = readFailure(error, options);
+    return { kind: "none", reason, hint: refused?.hint ?? null };
   }
 }
 

@@ -30,7 +30,7 @@ export const listenerCheck: Check = {
       clock,
     }, patient.signal);
     if (answer.kind === "none") {
-      return [{ name, state: "FAIL", text: answer.reason, mend: mendOfSilence(answer.reason, patient) }];
+      return [{ name, state: "FAIL", text: answer.reason, mend: mendOfSilence(answer, patient) }];
     }
     return [statusFinding(answer, patient), ...skewFindings(answer, clock.now())];
   },
@@ -58,22 +58,18 @@ function statusFinding({ status, location }: ListenerAnswer & { kind: "answer" }
   return { name, state: "ok", text: `${text}: it is there and does not refuse the key` };
 }
 
-function mendOfSilence(reason: string, { config }: Patient): Mend {
+function mendOfSilence({ reason, hint }: ListenerAnswer & { kind: "none" }, { config }: Patient): Mend {
   const { url } = config.listener;
-  if (/certificate|UnknownIssuer|CaUsedAsEndEntity/i.test(reason)) {
-    return { kind: "advice", text: "set listener.ca_file to the authority that signed the listener's certificate" };
-  }
-  if (
-    /InvalidContentType|corrupt message|tls handshake eof|WRONG_VERSION/i.test(reason) && url!.protocol === "https:"
-  ) {
+  if (hint !== null) return { kind: "advice", text: hint };
+  if (reason.includes("does not speak TLS")) {
     return { kind: "setting", section: "listener", key: "url", value: `http:${url!.href.slice("https:".length)}` };
   }
   return { kind: "advice", text: `start the listener, or open the way to ${url!.host}: curl -v ${url!.origin}` };
 }
 
-function skewFindings({ dateMs }: ListenerAnswer & { kind: "answer" }, now: Date): Finding[] {
-  if (dateMs === null) return [];
-  const skewMs = now.getTime() - dateMs;
+function skewFindings({ date }: ListenerAnswer & { kind: "answer" }, now: Date): Finding[] {
+  if (date === null) return [];
+  const skewMs = now.getTime() - date.getTime();
   if (Math.abs(skewMs) <= skewMaxMs) return [];
   const text = `This machine's clock and the listener's are ${Math.round(Math.abs(skewMs) / 1_000)} s apart`;
   return [{ name: "clock", state: "warn", text, mend: { kind: "shell", command: "timedatectl set-ntp true" } }];

@@ -36,6 +36,8 @@ export interface Ended {
 export interface AgentProcessOptions {
   /** Words behind `launch.sh`, before `--config`. */
   command?: string;
+  /** Behind `--config FILE`. */
+  args?: readonly string[];
   /** Variables beyond this process's own, of which those that configure the agent or the driver are left out. */
   environment?: Record<string, string>;
   /** Whom to run as, if not as this process's user. */
@@ -64,7 +66,8 @@ export class AgentProcess implements AsyncDisposable {
   /** `sh tasks/launch.sh start --config FILE`, or another command. */
   static start(folder: AgentFolder, options: AgentProcessOptions = {}): AgentProcess {
     const { command = "start", root = projectRoot, user, within = [] } = options;
-    const [program, ...args] = [...within, "sh", `${root}tasks/launch.sh`, command, "--config", folder.iniPath];
+    const launch = ["sh", `${root}tasks/launch.sh`, command, "--config", folder.iniPath, ...options.args ?? []];
+    const [program, ...args] = [...within, ...launch];
     return new AgentProcess(program!, {
       args,
       cwd: folder.path,
