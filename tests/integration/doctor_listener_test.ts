@@ -118,7 +118,7 @@ Deno.test({
   name: `doctor tells of a listener whose certificate nobody knows${opensslMissing ? ` (${opensslMissing})` : ""}`,
   ignore: opensslMissing !== null,
   async fn() {
-    await using folder = await makeFolder("http://127.0.0.1:1/ingest");
+    await using folder = await makeFolder("http://127.0.0.1:8999/ingest");
     const { ca, key, certificate } = await makeCertificates(folder.path, ["IP:127.0.0.1"]);
     const [cert, privateKey] = await Promise.all([certificate, key].map((path) => Deno.readTextFile(path)));
     await using listener = new Listener({ cert: cert!, key: privateKey! });

@@ -76,7 +76,7 @@ Deno.test("doctor lists everything that is wrong with a configuration, and goes 
 
 Deno.test("doctor tells of a secret that everybody can read", async () => {
   await using folder = await makeFolder({ database: { user: "postgres", password: "secret" } });
-  const listener = { url: "http://127.0.0.1:9", api_key: "key", project_id: "test" };
+  const listener = { url: "http://127.0.0.1:8999", api_key: "key", project_id: "test" };
   await folder.set({ database: { user: "postgres", password: "secret" }, listener });
   await mendOnce(await runDoctor(folder), { name: "configuration", state: "FAIL", text: /holds a secret/ }, folder);
   assert.match(found(await runDoctor(folder), "configuration")[0]!, /^ok /);
