@@ -7,6 +7,7 @@
 import * as limits from "../../limits.ts";
 import { correlationId } from "../correlation.ts";
 import { presentMessage, presentQuery, type QueryText } from "../query_text.ts";
+import { isRaised, placeholder } from "../redact.ts";
 import { truncate } from "../text.ts";
 
 /** PostgreSQL's severities in English, and `UNKNOWN` for a line that no PostgreSQL has written. */
@@ -99,11 +100,13 @@ function rememberId(name: string): string | null {
 export function presentEntry(entry: LogEntry, mode: QueryText): LogEntry {
   const presentation = { mode, charsMax: limits.logTextCharsMax };
   const present = (text: string | null) => text === null ? null : presentMessage(text, presentation);
+  const isHidden = mode !== "full" && isRaised(entry);
+  const presentOwn = (text: string | null) => isHidden && text !== null ? placeholder : present(text);
   return {
     ...entry,
-    message: presentMessage(entry.message, presentation),
-    detail: present(entry.detail),
-    hint: present(entry.hint),
+    message: presentOwn(entry.message) ?? "",
+    detail: presentOwn(entry.detail),
+    hint: presentOwn(entry.hint),
     context: present(entry.context),
     statement: presentQuery(entry.statement, presentation),
   };
