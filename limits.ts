@@ -76,6 +76,23 @@ export const rejectedShareMax = 0.1;
 /** Ranges of lost documents that wait to be told, and types counted apart in each: together within one value of KV. */
 export const lossRangesMax = 100;
 export const lossTypesMax = 8;
+/** Numbers that are reserved at once: what a lost outbox may leave as a hole, and how rarely the reservation is synced. */
+export const sequenceBlock = 20;
+/** Compressed documents that are held in memory while the outbox cannot be written; the oldest goes first. */
+export const heldBytesMax = 16 * 1024 * 1024;
+/** What can be read again from its source is held up to this share: the source keeps the rest. */
+export const heldShareOfSourced = 0.5;
+/** Between two attempts to write again. */
+export const outboxProbeMs = 5_000;
+/** What an attempt writes first, beside the outbox: room for a few documents, so that it does not stop at once again. */
+export const outboxProbeBytes = 256 * 1024;
+/** What a damaged outbox still holds is carried over within this time: the agent must start. 100 MB take less. */
+export const salvageMs = 8_000;
+/** Numbers that are looked up one by one where a damaged page hides the list. */
+export const salvageLookupsMax = 20_000;
+/** Damaged outboxes that are kept for a look, and their bytes as a share of the cap; the oldest goes first. */
+export const quarantinedFilesMax = 3;
+export const quarantinedShareMax = 2;
 
 // Of the delivery.
 

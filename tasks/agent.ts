@@ -152,8 +152,8 @@ export class Agent {
         log.error("document_too_large", { type: draft.type, sequence: put.sequence, bytes: put.bytes });
         return;
       }
-      log.debug("document_stored", { type: draft.type, sequence: put.sequence, bytes: put.bytes });
-      if (put.evicted.records === 0) return;
+      log.debug(`document_${put.kind}`, { type: draft.type, sequence: put.sequence, bytes: put.bytes });
+      if (put.kind === "held" || put.evicted.records === 0) return;
       log.error("buffer_eviction_complete", { evicted_count: put.evicted.records, evicted_bytes: put.evicted.bytes });
     } catch (error) {
       log.error("document_not_stored", { type: draft.type, error: errorMessage(error) });

@@ -57,7 +57,7 @@ export class ConfiguredAgent {
       },
     };
     const delivery = await createDelivery(config, powers);
-    const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock) });
+    const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock), clock, log });
     const parts = { outbox, delivery, schedule: scheduleOnCron, clock, random, usage, log };
     return new ConfiguredAgent(new Agent({ ...parts, ...inForce.cycle }), inForce, powers);
   }

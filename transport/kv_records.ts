@@ -13,7 +13,9 @@
  * @module
  */
 
-import { recordOverheadBytes } from "../limits.ts";
+import { crc32 } from "node:zlib";
+import { chunkBytesMax, recordOverheadBytes } from "../limits.ts";
+import { NewerFormatError } from "./kv_file.ts";
 import type { LostDocument } from "./loss_ledger.ts";
 import type { OutboxEntry } from "./outbox.ts";
 
@@ -51,6 +53,8 @@ export interface Header {
   chunks: number;
   /** Compressed, without overhead. */
   gzipBytes: number;
+  /** CRC-32 of the compressed bytes; documents of format 1 have none. */
+  crc?: number;
   /** Why the listener refused it; only in rejected ones. */
   reason?: string;
   /** The mark up to which it tells of losses; only in an `agent_status`. */
@@ -105,10 +109,7 @@ export function parseState(value: unknown): OutboxState {
   if (!isRecord(value)) throw new TypeError("Cannot read the outbox because its state is not an object");
   const format = value.format;
   if (typeof format === "number" && format > formatVersion) {
-    throw new TypeError(
-      `Cannot read the outbox because it was written by a newer agent: format is ${format}, this agent knows up to ` +
-        `${formatVersion}`,
-    );
+    throw new NewerFormatError({ format, known: formatVersion, nextSequence: Number(value.nextSequence) });
   }
   const state = { ...emptyState };
   const names = Object.keys(state) as (keyof OutboxState)[];
@@ -139,10 +140,11 @@ function withDelivered(state: OutboxState): OutboxState {
 /** Reads a header back; null when the value is none. */
 export function parseHeader(value: unknown): Header | null {
   if (!isRecord(value)) return null;
-  const { id, sequence, type, timestamp, chunks, gzipBytes, reason, tells } = value;
+  const { id, sequence, type, timestamp, chunks, gzipBytes, crc, reason, tells } = value;
   if (typeof id !== "string" || typeof type !== "string" || typeof timestamp !== "string") return null;
   if (typeof sequence !== "number" || typeof chunks !== "number" || typeof gzipBytes !== "number") return null;
   const header: Header = { id, sequence, type, timestamp, chunks, gzipBytes };
+  if (typeof crc === "number") header.crc = crc;
   if (typeof reason === "string") header.reason = reason;
   if (typeof tells === "number") header.tells = tells;
   return header;
@@ -171,7 +173,17 @@ export function cutIntoChunks(bytes: Uint8Array, size: number): Uint8Array[] {
   return chunks;
 }
 
-/** Puts the pieces together again; null when one is missing or of the wrong size. */
+/** The header of a document that is cut into pieces of `limits.chunkBytesMax`. */
+export function headerOf(
+  { id, sequence, type, timestamp }: Pick<Header, "id" | "sequence" | "type" | "timestamp">,
+  { gzip, tells }: { gzip: Uint8Array; tells: number | undefined },
+): Header {
+  const chunks = Math.ceil(gzip.length / chunkBytesMax);
+  const header = { id, sequence, type, timestamp, chunks, gzipBytes: gzip.length, crc: crc32(gzip) };
+  return tells === undefined ? header : { ...header, tells };
+}
+
+/** Puts the pieces together again; null when one is missing, of the wrong size or changed. */
 export function joinChunks(header: Header, chunks: readonly unknown[]): OutboxEntry | null {
   const gzip = new Uint8Array(header.gzipBytes);
   let offset = 0;
@@ -181,6 +193,7 @@ export function joinChunks(header: Header, chunks: readonly unknown[]): OutboxEn
     offset += chunk.length;
   }
   if (chunks.length !== header.chunks || offset !== gzip.length) return null;
+  if (header.crc !== undefined && header.crc !== crc32(gzip)) return null;
   const { id, sequence, type, timestamp } = header;
   return { id, sequence, type, timestamp, gzip };
 }

@@ -11,19 +11,15 @@ import type { KvState } from "./kv_state.ts";
 import { withLost, withoutTold } from "./loss_ledger.ts";
 import type { Evicted } from "./outbox.ts";
 
-/** The room of an outbox: what is in it never passes `maxBytes` after a document was put in. */
+/** The room of an outbox: what is in it never passes the cap after a document was put in. */
 export class KvRoom {
   readonly #kv: Deno.Kv;
   readonly #state: KvState;
-  #maxBytes: number;
+  readonly #maxBytes: () => number;
 
-  constructor(kv: Deno.Kv, state: KvState, maxBytes: number) {
+  constructor(kv: Deno.Kv, state: KvState, maxBytes: () => number) {
     this.#kv = kv;
     this.#state = state;
-    this.#maxBytes = maxBytes;
-  }
-
-  resize(maxBytes: number): void {
     this.#maxBytes = maxBytes;
   }
 
@@ -31,9 +27,9 @@ export class KvRoom {
   async make(bytes: number, { leased }: { leased: number | null }): Promise<Evicted> {
     const evicted = { records: 0, bytes: 0 };
     for (const kind of ["rejected", "document"] as const) {
-      while (this.#state.value.bytes + bytes > this.#maxBytes) {
+      while (this.#state.value.bytes + bytes > this.#maxBytes()) {
         const batch = await this.#oldestHeaders(kind, {
-          bytes: this.#state.value.bytes + bytes - this.#maxBytes,
+          bytes: this.#state.value.bytes + bytes - this.#maxBytes(),
           leased,
         });
         if (batch.length === 0) break;
@@ -69,18 +65,16 @@ export class KvRoom {
     return batch;
   }
 
-  /** The listener has it. What it told of losses needs no telling any more. */
-  async settle(header: Header): Promise<void> {
+  /** The listener has them. What they told of losses needs no telling any more. At most a commit's worth. */
+  async settle(batch: Header[]): Promise<void> {
     const { bytes, records: waiting, deliveredRecords } = this.#state.value;
-    await this.#state.commit(
-      this.#deletionOf("document", [header]),
-      {
-        bytes: less(bytes, records.storedBytes(header)),
-        records: less(waiting, 1),
-        deliveredRecords: deliveredRecords + 1,
-      },
-      header.tells === undefined ? this.#state.losses : withoutTold(this.#state.losses, header.tells),
-    );
+    const change = {
+      bytes: less(bytes, sum(batch.map(records.storedBytes))),
+      records: less(waiting, batch.length),
+      deliveredRecords: deliveredRecords + batch.length,
+    };
+    const losses = withoutTold(this.#state.losses, Math.max(0, ...batch.map(({ tells }) => tells ?? 0)));
+    await this.#state.commit(this.#deletionOf("document", batch), { change, losses });
   }
 
   async #evict(batch: Header[]): Promise<void> {
@@ -93,18 +87,19 @@ export class KvRoom {
       evictedBytes: evictedBytes + freed,
     };
     const losses = withLost(this.#state.losses, "evicted", batch.map(records.lostDocument));
-    await this.#state.commit(this.#deletionOf("document", batch), change, losses);
+    await this.#state.commit(this.#deletionOf("document", batch), { change, losses });
   }
 
   /** Rejected documents are counted already. */
   async #forget(batch: Header[]): Promise<void> {
     const { bytes, rejectedKept, rejectedBytes } = this.#state.value;
     const freed = sum(batch.map(records.storedBytes));
-    await this.#state.commit(this.#deletionOf("rejected", batch), {
+    const change = {
       bytes: less(bytes, freed),
       rejectedKept: less(rejectedKept, batch.length),
       rejectedBytes: less(rejectedBytes, freed),
-    });
+    };
+    await this.#state.commit(this.#deletionOf("rejected", batch), { change });
   }
 
   #deletionOf(kind: "document" | "rejected", batch: Header[]): Deno.AtomicOperation {
@@ -129,7 +124,7 @@ export class KvRoom {
       rejectedBytes: state.rejectedBytes + records.storedBytes(header),
     };
     const losses = withLost(this.#state.losses, "rejected", [records.lostDocument(header)]);
-    await this.#state.commit(operation, change, losses);
+    await this.#state.commit(operation, { change, losses });
     while (this.#rejectedExcess() > 0) {
       const batch = await this.#oldestHeaders("rejected", { bytes: this.#rejectedExcess(), leased: null });
       if (batch.length === 0) return;
@@ -140,7 +135,7 @@ export class KvRoom {
   /** Bytes by which the rejected documents pass their share; 1 when there are just too many of them. */
   #rejectedExcess(): number {
     const { rejectedKept, rejectedBytes } = this.#state.value;
-    const excess = rejectedBytes - this.#maxBytes * limits.rejectedShareMax;
+    const excess = rejectedBytes - this.#maxBytes() * limits.rejectedShareMax;
     return rejectedKept > limits.rejectedRecordsMax ? Math.max(1, excess) : excess;
   }
 }

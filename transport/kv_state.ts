@@ -1,75 +1,77 @@
 /**
- * The figures of the outbox and its ledger of losses, in memory and in the file. They are written in the same commit as
- * whatever they count, checked against the version read before: memory and file cannot part unnoticed.
+ * Commits to the outbox's file, each together with the books (`kv_books.ts`): memory and file cannot part unnoticed,
+ * because every commit checks the version that the one before has left.
  *
  * @module
  */
 
-import { emptyState, lossesKey, type OutboxState, parseState, stateKey } from "./kv_records.ts";
+import type { Books, Entry } from "./kv_books.ts";
+import { lossesKey, type OutboxState, parseState, stateKey } from "./kv_records.ts";
 import { emptyLedger, type LossLedger, parseLedger } from "./loss_ledger.ts";
 
-/** What was committed last. */
-interface Stored {
+/** What a file says. */
+export interface StoredBooks {
   value: OutboxState;
   losses: LossLedger;
-  versionstamp: string;
 }
 
-/** The outbox's state as last committed. */
+/** Called before and after each step that a crash could fall between: tests die there. */
+export type Step = (name: string) => void | Promise<void>;
+
+/** The books of one open file. */
 export class KvState {
   readonly #kv: Deno.Kv;
-  #stored: Stored;
+  readonly #step: Step;
+  readonly books: Books;
+  #versionstamp: string | null = null;
+  #writtenLosses: LossLedger | null = null;
 
-  private constructor(kv: Deno.Kv, stored: Stored) {
+  constructor(kv: Deno.Kv, options: { books: Books; step: Step }) {
     this.#kv = kv;
-    this.#stored = stored;
-  }
-
-  /** Reads the state of a file, or gives a new file its first. Throws what `parseState` throws. */
-  static async read(kv: Deno.Kv): Promise<KvState> {
-    return new KvState(kv, await readOrCreate(kv));
+    this.books = options.books;
+    this.#step = options.step;
   }
 
   get value(): Readonly<OutboxState> {
-    return this.#stored.value;
+    return this.books.state;
   }
 
   get losses(): LossLedger {
-    return this.#stored.losses;
+    return this.books.losses;
   }
 
-  /** Takes over what the file says: after a commit that failed it may be ahead of the memory. */
-  async readAgain(): Promise<void> {
-    this.#stored = await readOrCreate(this.#kv);
+  /** What the file says, null when it is new. The books are left as they are. Throws what `parseState` throws. */
+  async read(): Promise<StoredBooks | null> {
+    const [state, losses] = await this.#kv.getMany([stateKey, lossesKey]);
+    this.#versionstamp = state!.versionstamp;
+    this.#writtenLosses = null;
+    if (state!.versionstamp === null) return null;
+    return { value: parseState(state!.value), losses: parseLedger(losses!.value) ?? emptyLedger };
   }
 
-  /** Commits the operation together with the changed state and ledger: all or nothing. */
-  async commit(
-    operation: Deno.AtomicOperation,
-    change: Partial<OutboxState>,
-    losses: LossLedger = this.losses,
-  ): Promise<void> {
-    const { versionstamp } = this.#stored;
-    const value = { ...this.value, ...change };
-    if (losses !== this.losses) operation.set(lossesKey, losses);
-    const result = await operation.check({ key: stateKey, versionstamp }).set(stateKey, value).commit();
-    if (result.ok) {
-      this.#stored = { value, losses, versionstamp: result.versionstamp };
-      return;
+  /** Commits the operation together with the books as they are after the entry: all or nothing. */
+  async commit(operation: Deno.AtomicOperation, entry: Entry): Promise<void> {
+    const value = { ...this.value, ...entry.change };
+    const losses = entry.losses ?? this.losses;
+    if (losses !== this.#writtenLosses) operation.set(lossesKey, losses);
+    await this.#step("before a commit");
+    this.#versionstamp = await this.#commit(operation.set(stateKey, value));
+    await this.#step("after a commit");
+    this.#writtenLosses = losses;
+    this.books.enter(entry);
+  }
+
+  /** A commit may be reported as failed and have taken effect: then the version says so. */
+  async #commit(operation: Deno.AtomicOperation): Promise<string> {
+    const before = this.#versionstamp;
+    try {
+      const result = await operation.check({ key: stateKey, versionstamp: before }).commit();
+      if (result.ok) return result.versionstamp;
+    } catch (error) {
+      const { versionstamp } = await this.#kv.get(stateKey);
+      if (versionstamp === before || versionstamp === null) throw error;
+      return versionstamp;
     }
-    // One process writes, one operation at a time: only a commit that took effect although it was reported as failed
-    // can have changed the state.
-    await this.readAgain();
-    throw new Error("Cannot store because the outbox had changed; its state was read again");
+    throw new Error("Cannot store because the outbox had changed behind the agent's back");
   }
-}
-
-async function readOrCreate(kv: Deno.Kv): Promise<Stored> {
-  const [stored, losses] = await kv.getMany([stateKey, lossesKey]);
-  if (stored!.versionstamp !== null) {
-    const ledger = parseLedger(losses!.value) ?? emptyLedger;
-    return { value: parseState(stored!.value), losses: ledger, versionstamp: stored!.versionstamp };
-  }
-  const { versionstamp } = await kv.set(stateKey, emptyState);
-  return { value: emptyState, losses: emptyLedger, versionstamp };
 }

@@ -75,7 +75,8 @@ export function withRange(ledger: LossLedger, range: Omit<LossRange, "mark">): L
 
 /** The ledger after the listener has taken a status that told all ranges up to this mark. */
 export function withoutTold(ledger: LossLedger, told: number): LossLedger {
-  return { mark: ledger.mark, ranges: ledger.ranges.filter(({ mark }) => mark > told) };
+  const ranges = ledger.ranges.filter(({ mark }) => mark > told);
+  return ranges.length === ledger.ranges.length ? ledger : { mark: ledger.mark, ranges };
 }
 
 /** Reads a ledger back; null when the value is none. */

@@ -5,7 +5,7 @@
  * Invariants, held by both and by `tests/contracts/outbox.ts`:
  *
  * - sequence numbers rise by one a captured document and are never used twice, whatever crashes;
- * - a document that `put` has answered `stored` survives a crash, and has one id for ever;
+ * - a document that `put` has answered `stored` survives a crash; a document that was sent has one id for ever;
  * - `oldest` answers in the order of the sequence, from wherever it is asked;
  * - `bytes` never passes the cap: the oldest go first, and each that goes is counted;
  * - a checkpoint that is put with a document is stored with it, or neither is;
@@ -22,7 +22,12 @@ import type { LossLedger } from "./loss_ledger.ts";
 export type Put =
   | { kind: "stored"; id: string; sequence: number; bytes: number; evicted: Evicted }
   /** Larger than a document may be, or than the whole outbox: counted as evicted, its number is used up. */
-  | { kind: "too_large"; sequence: number; bytes: number };
+  | { kind: "too_large"; sequence: number; bytes: number }
+  /**
+   * In memory, because the disk takes nothing now: it is sent and stored as soon as that can be done, and lost if the
+   * process ends before. Without a number where none is safe; such a one is not sent.
+   */
+  | { kind: "held"; sequence: number | null; bytes: number };
 
 /** How far a source has been carried into the outbox: a name, and a small value of the source's own. */
 export interface Checkpoint {

@@ -87,7 +87,12 @@ const powers: readonly Power[] = [
     owners: ["tasks/notify.ts"],
     instead: "Tell the service manager through the ServiceManager of tasks/notify.ts",
   },
-  { uses: ["Deno.openKv"], owners: ["transport/kv_outbox.ts"], instead: "Take an Outbox as an option" },
+  { uses: ["Deno.openKv"], owners: ["transport/kv_store.ts"], instead: "Take an Outbox as an option" },
+  {
+    uses: ["node:sqlite"],
+    owners: ["transport/kv_file.ts", "transport/kv_salvage.ts", "tasks/listener/database.ts"],
+    instead: "Read the outbox through its seam; only what may be damaged is opened beside Deno KV",
+  },
   {
     uses: ["pg"],
     owners: ["collectors/postgres_pool.ts", "tasks/demo/"],

@@ -91,7 +91,7 @@ async function openAgent(config: Config, log: Log): Promise<Agent> {
   const clock = systemClock;
   const { url, apiKey, timeoutS, compression } = config.listener;
   const origin = { project: config.listener.projectId, host: Deno.hostname(), version: "0.0.0" };
-  const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock) });
+  const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock), clock, log });
   const delivery = createHttpDelivery({
     url: url!,
     apiKey: apiKey.reveal(),
