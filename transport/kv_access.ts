@@ -88,6 +88,7 @@ export class KvAccess {
   async close(): Promise<void> {
     this.#closing.abort();
     if (!this.#isWritable) await this.#recover();
+    if (this.#store !== null) await this.numbers.finish();
     this.#release();
   }
 
@@ -112,7 +113,7 @@ export class KvAccess {
     const { note } = this.numbers;
     if (note === null) return;
     this.#options.books.merge(note.totals);
-    this.#options.books.enter({ change: { nextSequence: note.ahead ? note.next : note.ceiling } });
+    this.#options.books.enter({ change: { nextSequence: note.exact ? note.next : note.ceiling } });
   }
 
   async #cure(error: Error): Promise<boolean> {

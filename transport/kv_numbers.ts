@@ -52,17 +52,24 @@ export class Numbers implements Disposable {
     const { nextSequence } = this.#books.state;
     const { note } = this;
     if (note !== null && nextSequence + limits.sequenceBlock / 2 <= note.ceiling) return;
-    await this.#write({ ahead: note?.ahead ?? false, settled: note?.settled ?? 0 }, { durable: true });
+    await this.#write({ exact: false }, { durable: true });
   }
 
   /** Notes where the outbox is, after it was written. */
   async follow(settled: number): Promise<void> {
-    await this.#write({ ahead: false, settled }, { durable: false });
+    const stored = this.#books.state.nextSequence;
+    // What says that it is exact must not outlive that.
+    await this.#write({ exact: false, settled, stored }, { durable: this.note?.exact ?? false });
   }
 
   /** Notes that the numbers before the books' next one are given although the outbox cannot tell. Whether that worked. */
   async runAhead({ durable }: { durable: boolean }): Promise<boolean> {
-    return await this.#write({ ahead: true, settled: this.note?.settled ?? 0 }, { durable });
+    return await this.#write({ exact: true }, { durable });
+  }
+
+  /** Notes at the end of a run that nothing more was given. */
+  async finish(): Promise<void> {
+    await this.#write({ exact: true }, { durable: true });
   }
 
   [Symbol.dispose](): void {
@@ -70,14 +77,16 @@ export class Numbers implements Disposable {
     this.#file = null;
   }
 
-  async #write(note: Pick<SequenceNote, "ahead" | "settled">, options: { durable: boolean }): Promise<boolean> {
+  /** What is left out stays as it was noted. */
+  async #write(change: Partial<SequenceNote>, options: { durable: boolean }): Promise<boolean> {
     const file = this.#file;
     if (file === null) return false;
     const next = this.#books.state.nextSequence;
     const isNear = next + limits.sequenceBlock / 2 > (file.note?.ceiling ?? 0);
     const ceiling = isNear ? next + limits.sequenceBlock : file.note!.ceiling;
+    const before = file.note ?? { exact: false, stored: next, settled: 0 };
     try {
-      await file.write({ ...note, next, ceiling, totals: this.#books.totals() }, {
+      await file.write({ ...before, ...change, next, ceiling, totals: this.#books.totals() }, {
         durable: options.durable || isNear,
       });
       return true;

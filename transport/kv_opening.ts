@@ -77,6 +77,7 @@ async function reconcile(
     }
     if (note === null || note.next <= 1) return await store.save();
     books.merge(note.totals);
+    books.enter({ change: { deliveredRecords: deliveredAtLeast(note, stored?.value ?? null) } });
   }
   const from = stored?.value.nextSequence ?? (note?.settled ?? 0) + 1;
   if (stored !== null) {
@@ -91,6 +92,17 @@ async function reconcile(
   if (lost > 0) log.error("buffer_behind", { from, to, unstored_records: lost });
 }
 
+/**
+ * A file that has lost its last writes has documents again that were delivered since: they are counted as waiting, so not
+ * as delivered too. Not so when it could not be written: then it is what it was.
+ */
+function deliveredAtLeast(note: SequenceNote, stored: OutboxState | null): number {
+  const noted = note.totals.deliveredRecords;
+  if (stored === null || stored.nextSequence >= note.stored) return noted;
+  const since = Math.max(0, noted - stored.deliveredRecords);
+  return Math.max(stored.deliveredRecords, noted - Math.min(stored.records, since));
+}
+
 function nextAfter(
   books: Books,
   note: SequenceNote | null,
@@ -98,7 +110,7 @@ function nextAfter(
 ): number {
   const known = Math.max(books.state.nextSequence, stored?.nextSequence ?? 1);
   if (isRunning || note === null) return known;
-  return Math.max(known, note.ahead ? note.next : note.ceiling);
+  return Math.max(known, note.exact ? note.next : note.ceiling);
 }
 
 function totalsOf(state: OutboxState): Partial<OutboxState> {
@@ -203,7 +215,7 @@ function takeBooks(
   if (note !== null) books.merge(note.totals);
   if (stored !== null) books.merge(totalsOf(stored), losses ?? emptyLedger);
   const known = Math.max(stored?.nextSequence ?? 1, Number.isSafeInteger(newerNext) ? newerNext : 1);
-  const next = note === null ? (known > 1 ? known + limits.sequenceBlock : 1) : note.ahead ? note.next : note.ceiling;
+  const next = note === null ? (known > 1 ? known + limits.sequenceBlock : 1) : note.exact ? note.next : note.ceiling;
   books.enter({ change: { nextSequence: Math.max(known, next) } });
 }
 

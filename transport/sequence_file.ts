@@ -23,12 +23,14 @@ import { crc32 } from "node:zlib";
 export interface SequenceNote {
   /** The next number, as far as it has been noted. */
   next: number;
+  /** The next number as the outbox knows it: below `next` when that could not be written. */
+  stored: number;
   /** Numbers below are reserved: what comes after a loss of the outbox begins here. */
   ceiling: number;
   /** All numbers up to this one need no delivery any more. */
   settled: number;
-  /** Whether `next` runs ahead of the outbox, because that could not be written. */
-  ahead: boolean;
+  /** Whether `next` was synced before anything could be sent under the number before it; otherwise `ceiling` is safe. */
+  exact: boolean;
   /** The outbox's totals, to go on counting from. */
   totals: SequenceTotals;
 }
@@ -135,8 +137,8 @@ function parseSlot(slot: Uint8Array): VersionedNote | null {
   const json = text.slice(9);
   if (json === "" || text.slice(0, 8) !== checksum(json)) return null;
   const content = JSON.parse(json) as VersionedNote;
-  const { next, ceiling, settled, totals } = content.note ?? {};
-  const figures = [content.version, next, ceiling, settled, ...Object.values(totals ?? {})];
+  const { next, stored, ceiling, settled, totals } = content.note ?? {};
+  const figures = [content.version, next, stored, ceiling, settled, ...Object.values(totals ?? {})];
   return figures.every((figure) => Number.isSafeInteger(figure)) ? content : null;
 }
 
