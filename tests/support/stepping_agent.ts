@@ -50,7 +50,8 @@ const breaker = {
   backoffMaxMs: 10,
   random: () => 0,
 };
-const sender = new Sender({ outbox, delivery, clock: systemClock, log, breaker });
+const pace = { documentsPerS: 1_000, bytesPerS: 100_000_000, startDelayMaxMs: 0, random: () => 0 };
+const sender = new Sender({ outbox, delivery, clock: systemClock, log, breaker, pace });
 
 // Nobody sends yet: these do not all fit, and one is in several commits.
 for (const bytes of [200_000, 800_000, 1_000, 300_000, 1_000]) await outbox.put(draftOf("evicting", bytes));
