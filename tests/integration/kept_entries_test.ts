@@ -7,11 +7,11 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { createLogParser } from "../../../collectors/logs/detect.ts";
-import type { LogEntry } from "../../../collectors/logs/entry.ts";
-import { type LogFormat, logFormats } from "../../../collectors/logs/log_parser.ts";
-import * as limits from "../../../limits.ts";
-import { LogBatch } from "../../../tasks/log_batch.ts";
+import { createLogParser } from "../../collectors/logs/detect.ts";
+import type { LogEntry } from "../../collectors/logs/entry.ts";
+import { type LogFormat, logFormats } from "../../collectors/logs/log_parser.ts";
+import * as limits from "../../limits.ts";
+import { LogBatch } from "../../tasks/log_batch.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
