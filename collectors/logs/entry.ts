@@ -55,6 +55,9 @@ export interface LogEntry {
 /** The SQLSTATE of what is no error; jsonlog leaves it out. */
 export const noState = "00000";
 
+const texts = ["detail", "hint", "context", "statement"] as const;
+const names = ["user", "database", "application_name", "backend_type", "session_id"] as const;
+
 /** An entry that says nothing yet. */
 export function emptyEntry(level: LogEntryLevel, message: string, file: string | null): LogEntry {
   return {
@@ -85,6 +88,43 @@ export function finishEntry(entry: LogEntry): boolean {
   if (name !== null) entry.correlation_id = name === lastName ? lastId : rememberId(name);
   return isTooLong(entry) && cutEntry(entry);
 }
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A copy of a text: V8 keeps the whole block for as long as a part that was cut out of it is kept. */
+export function detachText(text: string): string {
+  return decoder.decode(encoder.encode(text));
+}
+
+/** Copies the texts of an entry that is kept for longer than its neighbours. */
+export function detachEntry(entry: LogEntry): LogEntry {
+  entry.message = detachText(entry.message);
+  for (const field of [...texts, ...names, "query_id"] as const) {
+    const text = entry[field];
+    if (text !== null) entry[field] = detachText(text);
+  }
+  return entry;
+}
+
+/** Copies the texts of entries that are only a small part of the block of so many characters that they were read from. */
+export function detachSparse(
+  records: readonly { entry: LogEntry }[],
+  block: { from: number; chars: number },
+): void {
+  let chars = 0;
+  for (let index = block.from; index < records.length; index++) {
+    const { message, statement, detail, context } = records[index]!.entry;
+    chars += entryChars + message.length + lengthOf(statement) + lengthOf(detail) + lengthOf(context);
+  }
+  if (chars * sparseFactor >= block.chars) return;
+  for (let index = block.from; index < records.length; index++) detachEntry(records[index]!.entry);
+}
+
+/** Of a line's prefix, about. */
+const entryChars = 100;
+/** A batch holds the blocks of its entries: so many times its own size at most. */
+const sparseFactor = 4;
 
 // Neighbours in a log mostly have the same name, and comparing it is faster than reading it.
 let lastName = "";
@@ -123,12 +163,8 @@ function isTooLong(entry: LogEntry): boolean {
 function cutEntry(entry: LogEntry): true {
   const { logTextCharsMax, logNameCharsMax } = limits;
   entry.message = truncate(entry.message, logTextCharsMax);
-  for (const field of ["detail", "hint", "context", "statement"] as const) {
-    entry[field] = cut(entry[field], logTextCharsMax);
-  }
-  for (const field of ["user", "database", "application_name", "backend_type", "session_id"] as const) {
-    entry[field] = cut(entry[field], logNameCharsMax);
-  }
+  for (const field of texts) entry[field] = cut(entry[field], logTextCharsMax);
+  for (const field of names) entry[field] = cut(entry[field], logNameCharsMax);
   return true;
 }
 
