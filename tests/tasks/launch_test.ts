@@ -161,7 +161,11 @@ Deno.test("launch answers arguments that it does not know with its usage and exi
     ]]);
   for (const args of cases) {
     const { code, stdout, stderr } = await output("launch.sh", { args });
-    assert.deepEqual([code, stdout, stderr], [1, "", "Usage: deno task start|once [--config PATH]\n"], args.join(" "));
+    assert.deepEqual(
+      [code, stdout, stderr],
+      [1, "", "Usage: deno task start|once|doctor [--config PATH]\n"],
+      args.join(" "),
+    );
   }
 });
 
