@@ -10,9 +10,9 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Config, loadConfig } from "../config.ts";
+import type { Config } from "../config.ts";
 import { codeFiles, codeFolders, isInstalled, projectPath } from "./code.ts";
-import { dropInText, foreignBuffer } from "./drop_in.ts";
+import { dropInText, foreignBuffer, loadInstalledConfig } from "./drop_in.ts";
 import { type Change, exists, fileChanges, type WantedFile } from "./files.ts";
 import * as layout from "./layout.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
@@ -104,12 +104,7 @@ async function isAsManaged(
 }
 
 async function unitChanges(): Promise<{ changes: Change[]; notes: string[] }> {
-  const loaded = await loadConfig({
-    path: layout.configurationPath,
-    environment: () => undefined,
-    readTextFile: (path) => Deno.readTextFile(path),
-    requires: "database",
-  });
+  const loaded = await loadInstalledConfig();
   if (loaded.kind === "refused") {
     const problems = loaded.problems.map(({ message }) => message);
     return { changes: [], notes: [...problems, `Correct ${layout.configurationPath} and run this again`] };

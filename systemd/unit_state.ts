@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { Config } from "../config.ts";
 import { isInstalled } from "./code.ts";
-import { dropInText } from "./drop_in.ts";
+import { dropInText, loadInstalledConfig } from "./drop_in.ts";
 import { dropInPath, unitName } from "./layout.ts";
 
 /** `dropIn` is null for a working copy, which no unit runs, and where the configuration could not be read. */
@@ -16,13 +15,15 @@ export interface UnitState {
 }
 
 /** Looks at the files of systemd. */
-export async function readUnitState(config: Config | null): Promise<UnitState> {
-  return { dropIn: isInstalled && config !== null ? await dropInState(config) : null, isActive: await isActive() };
+export async function readUnitState(): Promise<UnitState> {
+  return { dropIn: isInstalled ? await dropInState() : null, isActive: await isActive() };
 }
 
-async function dropInState(config: Config): Promise<UnitState["dropIn"]> {
+async function dropInState(): Promise<UnitState["dropIn"]> {
+  const loaded = await loadInstalledConfig();
+  if (loaded.kind === "refused") return null;
   try {
-    return await Deno.readTextFile(dropInPath) === dropInText(config) ? "current" : "stale";
+    return await Deno.readTextFile(dropInPath) === dropInText(loaded.config) ? "current" : "stale";
   } catch {
     return "missing";
   }

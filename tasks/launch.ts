@@ -57,7 +57,7 @@ async function launch(args: readonly string[]): Promise<number> {
   }
   try {
     const config = loaded.kind === "loaded" ? loaded.config : null;
-    const extra = read.command === "doctor" ? await doctorArguments(config, { problems, read }) : [];
+    const extra = read.command === "doctor" ? await doctorArguments(problems, read) : [];
     console.log([...commandLine(config, read), ...extra].map(quote).join(" "));
     return exitClean;
   } catch (error) {
@@ -120,14 +120,11 @@ function permissionsOf(config: Config, { command }: Arguments): string[] {
 }
 
 /** What the doctor may not find out for itself under the agent's permissions. */
-async function doctorArguments(
-  config: Config | null,
-  { problems, read }: { problems: Problem[]; read: Arguments },
-): Promise<string[]> {
+async function doctorArguments(problems: Problem[], read: Arguments): Promise<string[]> {
   // Loaded for the doctor alone: every start waits for what is imported above.
   const { readUnitState } = await import("../systemd/unit_state.ts");
   const user = Deno.env.get("LAUNCHED_BY") ?? "root";
-  const given: Given = { problems, user, ...await readUnitState(config) };
+  const given: Given = { problems, user, ...await readUnitState() };
   return ["--given", JSON.stringify(given), ...(read.json ? ["--json"] : [])];
 }
 
