@@ -12,9 +12,9 @@ import { logFolder } from "../tasks/permissions.ts";
 import { configurationPath, statePath } from "./layout.ts";
 
 /** The configuration as the unit's settings depend on it: of the file alone, whatever this process's environment says. */
-export function loadInstalledConfig(): Promise<Loaded> {
+export function loadInstalledConfig(path: string = configurationPath): Promise<Loaded> {
   return loadConfig({
-    path: configurationPath,
+    path,
     environment: () => undefined,
     readTextFile: (path) => Deno.readTextFile(path),
     requires: "database",

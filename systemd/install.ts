@@ -17,6 +17,8 @@ import { type Change, exists, fileChanges, type WantedFile } from "./files.ts";
 import * as layout from "./layout.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
 
+const examplePath = join(projectPath, "systemd/postgres-agent.ini.example");
+
 /** What is installed: the code, the unit, the command, the configuration unless there is one. */
 export async function installedFiles(): Promise<WantedFile[]> {
   const from = (name: string) => ({ copyOf: join(projectPath, "systemd", name) });
@@ -26,7 +28,7 @@ export async function installedFiles(): Promise<WantedFile[]> {
     { path: layout.unitPath, mode: 0o644, content: from("postgres-agent.service") },
     { path: layout.usersPath, mode: 0o644, content: encode(layout.sysusersText()) },
     { path: layout.foldersPath, mode: 0o644, content: encode(layout.tmpfilesText()) },
-    { path: layout.configurationPath, mode: 0o640, content: from("postgres-agent.ini.example"), keep: true },
+    { path: layout.configurationPath, mode: 0o640, content: { copyOf: examplePath }, keep: true },
   ];
 }
 
@@ -104,7 +106,9 @@ async function isAsManaged(
 }
 
 async function unitChanges(): Promise<{ changes: Change[]; notes: string[] }> {
-  const loaded = await loadInstalledConfig();
+  // A dry run on a bare server: what is about to be put there.
+  const path = await exists(layout.configurationPath) ? layout.configurationPath : examplePath;
+  const loaded = await loadInstalledConfig(path);
   if (loaded.kind === "refused") {
     const problems = loaded.problems.map(({ message }) => message);
     return { changes: [], notes: [...problems, `Correct ${layout.configurationPath} and run this again`] };
