@@ -7,9 +7,19 @@
 
 import { isIP } from "node:net";
 import { posix } from "node:path";
-import type { Config } from "../config.ts";
+import { type Config, loadConfig, type Loaded } from "../config.ts";
 import { logFolder } from "../tasks/permissions.ts";
 import { configurationPath, statePath } from "./layout.ts";
+
+/** The configuration as the unit's settings depend on it: of the file alone, whatever this process's environment says. */
+export function loadInstalledConfig(path: string = configurationPath): Promise<Loaded> {
+  return loadConfig({
+    path,
+    environment: () => undefined,
+    readTextFile: (path) => Deno.readTextFile(path),
+    requires: "database",
+  });
+}
 
 /** The text of the drop-in. */
 export function dropInText(config: Config): string {

@@ -10,12 +10,14 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Config, loadConfig } from "../config.ts";
+import type { Config } from "../config.ts";
 import { codeFiles, codeFolders, isInstalled, projectPath } from "./code.ts";
-import { dropInText, foreignBuffer } from "./drop_in.ts";
+import { dropInText, foreignBuffer, loadInstalledConfig } from "./drop_in.ts";
 import { type Change, exists, fileChanges, type WantedFile } from "./files.ts";
 import * as layout from "./layout.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
+
+const examplePath = join(projectPath, "systemd/postgres-agent.ini.example");
 
 /** What is installed: the code, the unit, the command, the configuration unless there is one. */
 export async function installedFiles(): Promise<WantedFile[]> {
@@ -26,7 +28,7 @@ export async function installedFiles(): Promise<WantedFile[]> {
     { path: layout.unitPath, mode: 0o644, content: from("postgres-agent.service") },
     { path: layout.usersPath, mode: 0o644, content: encode(layout.sysusersText()) },
     { path: layout.foldersPath, mode: 0o644, content: encode(layout.tmpfilesText()) },
-    { path: layout.configurationPath, mode: 0o640, content: from("postgres-agent.ini.example"), keep: true },
+    { path: layout.configurationPath, mode: 0o640, content: { copyOf: examplePath }, keep: true },
   ];
 }
 
@@ -104,12 +106,9 @@ async function isAsManaged(
 }
 
 async function unitChanges(): Promise<{ changes: Change[]; notes: string[] }> {
-  const loaded = await loadConfig({
-    path: layout.configurationPath,
-    environment: () => undefined,
-    readTextFile: (path) => Deno.readTextFile(path),
-    requires: "database",
-  });
+  // A dry run on a bare server: what is about to be put there.
+  const path = await exists(layout.configurationPath) ? layout.configurationPath : examplePath;
+  const loaded = await loadInstalledConfig(path);
   if (loaded.kind === "refused") {
     const problems = loaded.problems.map(({ message }) => message);
     return { changes: [], notes: [...problems, `Correct ${layout.configurationPath} and run this again`] };

@@ -6,7 +6,9 @@
 
 /** Runs one of the server's tools; throws with what it said. */
 export async function execute(command: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(command, { args, stdin: "null", stdout: "null" }).output();
+  // The folder that this runs in may be what has just been removed.
+  const options = { args, cwd: "/", stdin: "null", stdout: "null" } as const;
+  const { success, stderr } = await new Deno.Command(command, options).output();
   if (success) return;
   throw new Error(`Cannot run ${[command, ...args].join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
 }

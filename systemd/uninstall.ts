@@ -46,6 +46,11 @@ async function removals(purge: boolean): Promise<Change[]> {
   for (const path of [...made, ...(purge ? owned : []), layout.codePath]) {
     if (await exists(path)) changes.push(removal(path));
   }
+  const folder = dirname(layout.configurationPath);
+  if (purge && await exists(folder)) {
+    // Unless it holds what is not ours.
+    changes.push({ text: `remove ${folder} if it is empty`, make: () => Deno.remove(folder).catch(() => {}) });
+  }
   const { uid } = await readAccounts(layout.userName, layout.logGroup);
   if (purge && uid !== null) {
     changes.push({ text: `remove user ${layout.userName}`, make: () => execute("userdel", layout.userName) });

@@ -9,8 +9,6 @@ import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
 import { createLog } from "../log.ts";
-import { dropInText } from "../systemd/drop_in.ts";
-import { codePath, dropInPath, unitName } from "../systemd/layout.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import type { Given } from "./doctor.ts";
 import { notifySockets } from "./notify.ts";
@@ -60,7 +58,7 @@ async function launch(args: readonly string[]): Promise<number> {
   }
   try {
     const config = loaded.kind === "loaded" ? loaded.config : null;
-    const extra = read.command === "doctor" ? doctorArguments(config, { problems, read }) : [];
+    const extra = read.command === "doctor" ? await doctorArguments(problems, read) : [];
     console.log([...commandLine(config, read), ...extra].map(quote).join(" "));
     return exitClean;
   } catch (error) {
@@ -123,31 +121,12 @@ function permissionsOf(config: Config, { command }: Arguments): string[] {
 }
 
 /** What the doctor may not find out for itself under the agent's permissions. */
-function doctorArguments(config: Config | null, parts: { problems: Problem[]; read: Arguments }): string[] {
-  const given: Given = {
-    problems: parts.problems,
-    user: Deno.env.get("LAUNCHED_BY") ?? "root",
-    dropIn: config === null || root !== codePath ? null : dropInState(config),
-    isActive: exists(`/run/systemd/units/invocation:${unitName}`),
-  };
-  return ["--given", JSON.stringify(given), ...(parts.read.json ? ["--json"] : [])];
-}
-
-function dropInState(config: Config): Given["dropIn"] {
-  try {
-    return Deno.readTextFileSync(dropInPath) === dropInText(config) ? "current" : "stale";
-  } catch {
-    return "missing";
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
+async function doctorArguments(problems: Problem[], read: Arguments): Promise<string[]> {
+  // Loaded for the doctor alone: every start waits for what is imported above.
+  const { readUnitState } = await import("../systemd/unit_state.ts");
+  const user = Deno.env.get("LAUNCHED_BY") ?? "root";
+  const given: Given = { problems, user, ...await readUnitState() };
+  return ["--given", JSON.stringify(given), ...(read.json ? ["--json"] : [])];
 }
 
 function isDirectory(path: string): boolean | undefined {

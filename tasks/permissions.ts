@@ -35,23 +35,8 @@ export function agentPermissions(config: Config, options: PermissionOptions): st
     flag("read", readPaths(config, options)),
     ...writeFlags(config, options),
     // The driver reads PG variables of its own accord; the rest by name, so that no other secret is in reach.
-    flag("env", [
-      "PG*",
-      configPathVariable,
-      credentialsVariable,
-      ...settings.map(variableOf),
-      ...notifyVariablesOf(options),
-    ]),
+    flag("env", ["PG*", ...ownVariables, ...notifyVariablesOf(options)]),
     flag("sys", systemCalls),
-  ];
-}
-
-/** For a command that only tells what is wrong with its configuration. */
-export function leastPermissions(root: string): string[] {
-  return [
-    "--no-prompt",
-    flag("read", [root]),
-    flag("env", [configPathVariable, credentialsVariable, ...settings.map(variableOf)]),
   ];
 }
 
@@ -71,6 +56,14 @@ function grantsOf(config: Config): Set<string> {
     const name = one.replace(/=.*/s, "=");
     return one.slice(name.length).split(",").map((value) => name + value);
   }));
+}
+
+/** By name, so that no other secret is in reach. */
+const ownVariables = [configPathVariable, credentialsVariable, ...settings.map(variableOf)];
+
+/** For a command that only tells what is wrong with its configuration. */
+export function leastPermissions(root: string): string[] {
+  return ["--no-prompt", flag("read", [root]), flag("env", ownVariables)];
 }
 
 /** `os.cpus`, `os.freemem`, `os.uptime` and their like of node:os are governed by these names, too. */

@@ -28,7 +28,7 @@ const layers: readonly Layer[] = [
   { of: "config.ts", may: ["*", "config/"] },
   { of: "config/", may: ["*", "config/"] },
   // The doctor tells whether the unit fits the configuration.
-  { of: "tasks/launch.ts", may: ["*", "tasks/", "systemd/drop_in.ts", "systemd/layout.ts"] },
+  { of: "tasks/launch.ts", may: ["*", "tasks/", "systemd/unit_state.ts"] },
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },

@@ -107,12 +107,25 @@ export function mendText(mend: Mend, config: Config): string {
       return `set "${line}" under [${mend.section}] in ${config.source} and restart the agent`;
     }
     case "sql": {
-      const { host, port } = config.database;
-      const place = ["-h", host, "-p", String(port), "-d", mend.database ?? "postgres"].map(shellWord).join(" ");
-      const commands = mend.statements.map((statement) => ` -c ${doubleQuoted(`${statement};`)}`).join("");
-      return `psql -U postgres ${place}${commands}${mend.restart ? " and restart PostgreSQL" : ""}`;
+      return sqlText(mend, config);
     }
   }
+}
+
+/** On the server's own machine by its operator's account, from elsewhere by its superuser's password. */
+function sqlText({ statements, database, restart }: Mend & { kind: "sql" }, config: Config): string {
+  const { host, port } = config.database;
+  const isLocal = isLocalHost(host);
+  const who = isLocal ? "sudo -u postgres psql" : `psql -U postgres -h ${shellWord(host)}`;
+  const where = isLocal && host.startsWith("/") ? ` -h ${shellWord(host)}` : "";
+  const commands = statements.map((statement) => ` -c ${doubleQuoted(`${statement};`)}`).join("");
+  const after = restart ? isLocal ? " && sudo systemctl restart postgresql" : " and restart PostgreSQL" : "";
+  return `${who}${where} -p ${port} -d ${shellWord(database ?? "postgres")}${commands}${after}`;
+}
+
+/** Whether a host of the configuration is this machine. */
+export function isLocalHost(host: string): boolean {
+  return host.startsWith("/") || /^(?:localhost|127\..*|::1)$/.test(host);
 }
 
 function doubleQuoted(text: string): string {

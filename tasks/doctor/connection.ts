@@ -7,7 +7,16 @@
 import { DatabaseError } from "../../collectors/database.ts";
 import { readCount, readText } from "../../collectors/row.ts";
 import { errorMessage } from "../../log.ts";
-import { askRow, type Check, databaseCheck, type Finding, type Mend, type Patient, sqlName } from "./check.ts";
+import {
+  askRow,
+  type Check,
+  databaseCheck,
+  type Finding,
+  isLocalHost,
+  type Mend,
+  type Patient,
+  sqlName,
+} from "./check.ts";
 
 const name = "connection";
 
@@ -37,7 +46,7 @@ export const connectionCheck: Check = {
       if (!(error instanceof DatabaseError)) throw error;
       return [{ name, state: "FAIL", text: `${where}: ${errorMessage(error)}`, mend: mendOf(error, patient) }];
     }
-    const isLocal = host.startsWith("/") || /^(?:localhost|127\..*|::1)$/.test(host);
+    const isLocal = isLocalHost(host);
     const isEncrypted = row.ssl === true;
     const text = `${where} answers in ${ms.toFixed(1)} ms, ${isEncrypted ? "with TLS" : "without TLS"}`;
     if (isEncrypted || isLocal) return [{ name, state: "ok", text }];
@@ -50,7 +59,7 @@ export const connectionCheck: Check = {
   },
 };
 
-function mendOf({ kind, sqlstate, message }: DatabaseError, { config }: Patient): Mend {
+function mendOf({ kind, sqlstate, message }: DatabaseError, { config, surroundings }: Patient): Mend {
   const { user, name: databaseName, passwordFile } = config.database;
   const role = sqlName(user);
   if (sqlstate === "3D000") {
@@ -73,12 +82,20 @@ function mendOf({ kind, sqlstate, message }: DatabaseError, { config }: Patient)
       database: null,
     };
   }
-  if (sqlstate === "28P01") {
+  if (sqlstate === "28P01" || /client password must be/.test(message)) {
     const place = passwordFile === "" ? "database.password_file" : passwordFile;
     return {
       kind: "advice",
       text: `write the password of role ${role} to ${place}, or set it in psql: \\password ${role}`,
     };
+  }
+  if (/Peer authentication failed/.test(message)) {
+    const [hba, ident] = [
+      `local ${sqlName(databaseName)} ${role} peer map=bitville`,
+      `bitville ${surroundings.user} ${role}`,
+    ];
+    const text = `add "${hba}" at the top of pg_hba.conf and "${ident}" to pg_ident.conf, then SELECT pg_reload_conf()`;
+    return { kind: "advice", text };
   }
   if (/no pg_hba\.conf entry/.test(message)) {
     const line = `host ${sqlName(databaseName)} ${role} samehost scram-sha-256`;

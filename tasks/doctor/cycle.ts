@@ -86,15 +86,18 @@ export const systemCheck: Check = {
         name: "system",
         state: "warn",
         text: `${field}: ${reason}`,
-        mend: field === "disk_io"
-          ? mount("/proc/diskstats", `${path}/diskstats`)
-          : field === "network_io"
-          ? mount("/proc/1/net/dev", `${path}/1/net/dev`)
-          : { kind: "advice", text: "this kernel or container does not tell it; nothing is lost but the figure" },
+        mend: mountMend(field, reason, path),
       }));
     return findings.length > 0 ? findings : [{ name: "system", state: "ok", text: "all figures of the machine" }];
   },
 };
+
+function mountMend(field: string, reason: string, path: string): Mend {
+  const isMissing = / mount \/proc\/.* there$/.test(reason);
+  if (isMissing && field === "disk_io") return mount("/proc/diskstats", `${path}/diskstats`);
+  if (isMissing && field === "network_io") return mount("/proc/1/net/dev", `${path}/1/net/dev`);
+  return { kind: "advice", text: "this kernel or container does not tell it; nothing is lost but the figure" };
+}
 
 /** What the unit does with BindReadOnlyPaths, for an agent that runs without it. */
 function mount(source: string, target: string): Mend {

@@ -22,7 +22,7 @@ const attempts: readonly Attempt[] = [
   // An address of documentation, which nobody has: what is let through goes nowhere.
   { what: "connecting elsewhere", make: () => Deno.connect({ hostname: "192.0.2.1", port: 9, transport: "tcp" }) },
   { what: "listening", make: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close() },
-  { what: "running a program", make: () => new Deno.Command("true").output() },
+  { what: "running a program", make: () => new Deno.Command("/bin/true").output() },
   { what: "loading a library", make: () => Deno.dlopen("libc.so.6", {}).close() },
   { what: "reading another variable", make: () => Deno.env.get("HOME") },
 ];
@@ -53,7 +53,8 @@ async function isRefused({ make }: Attempt, patient: Patient): Promise<boolean> 
   const late = new AbortController();
   const made = Promise.try(make, patient).then(
     () => false,
-    (error) => error instanceof Deno.errors.NotCapable,
+    // By Deno, or by the system.
+    (error) => error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied,
   );
   const waited = patient.clock.sleep(attemptMs, late.signal).then(() => false);
   const refused = await Promise.race([made, waited]);

@@ -288,6 +288,30 @@ Deno.test("doctor tells of a server that does not let the role in, and the line 
   }
 });
 
+Deno.test("doctor tells of a socket whose peer is another, and the two lines that map it", async () => {
+  await using folder = await makeFolder();
+  await folder.set({ database: { host: server.socketDirectory } });
+  const [hba, ident] = ["pg_hba.conf", "pg_ident.conf"].map((name) => `${server.dataDirectory}/${name}`);
+  const before = await Promise.all([hba!, ident!].map((path) => Deno.readTextFile(path)));
+  const write = async (hbaText: string, identText: string) => {
+    await Deno.writeTextFile(hba!, `${hbaText}\nlocal all ${user} peer\nhost all postgres 127.0.0.1/32 trust\n`);
+    await Deno.writeTextFile(ident!, identText);
+    await server.query("select pg_reload_conf()");
+  };
+  try {
+    await write("", "");
+    const text = /Peer authentication failed/;
+    const { mend } = findingOf(await seen(folder, { name: "connection", text }), "connection", "FAIL");
+    const lines = [...(mend?.kind === "advice" ? mend.text : "").matchAll(/"([^"]*)"/g)].map(([, line]) => line!);
+    await write(lines[0]!, `${lines[1]}\n`);
+    await seen(folder, { name: "connection", text: /^ok / });
+  } finally {
+    await Deno.writeTextFile(hba!, before[0]!);
+    await Deno.writeTextFile(ident!, before[1]!);
+    await server.query("select pg_reload_conf()");
+  }
+});
+
 Deno.test({
   name: `doctor tells of PgBouncer in between, and the port behind it${
     pgbouncerMissing ? ` (${pgbouncerMissing})` : ""
