@@ -8,7 +8,7 @@ import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../collectors/database.ts";
-import type { CircuitStatus } from "../transport/breaker.ts";
+import type { BreakerOptions, CircuitStatus } from "../transport/breaker.ts";
 import type { Delivery } from "../transport/delivery.ts";
 import type { Draft } from "../transport/envelope.ts";
 import type { Outbox } from "../transport/outbox.ts";
@@ -28,8 +28,9 @@ export interface AgentParts extends CycleParts {
   random: () => number;
   usage: () => ProcessUsage;
   log: Log;
-  /** Faster in tests. */
+  /** Faster in tests, as are the documents. */
   pace?: Partial<PaceOptions>;
+  breaker?: Partial<BreakerOptions>;
 }
 
 /** What a reload replaces; what is absent stays. */
@@ -68,6 +69,7 @@ export class Agent {
       backoffFirstMs: limits.backoffFirstMs,
       backoffMaxMs: limits.backoffMaxMs,
       random,
+      ...parts.breaker,
     };
     const pace = {
       documentsPerS: limits.backlogDocumentsPerS,
