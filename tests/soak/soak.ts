@@ -157,9 +157,10 @@ async function accountFor(folder: Folder, types: ReadonlyMap<number, string>): P
   const result = account(left.delivered);
   console.log(tableOf(ledgerByType(left.delivered, { types, captured: result.captured })));
   console.log(accountLine("in all", result));
-  const files = [...Deno.readDirSync(bufferPath)].map(({ name }) => {
-    return `${name} ${Deno.statSync(`${bufferPath}/${name}`).size}`;
-  });
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(bufferPath)) {
+    files.push(`${name} ${(await Deno.stat(`${bufferPath}/${name}`)).size}`);
+  }
   console.log(`the buffer's folder: ${files.join(", ")}`);
   return [
     { what: `unexplained: ${result.unexplained}`, ok: result.unexplained === 0 },

@@ -203,7 +203,9 @@ class Requests {
   /** Null at the end of the connection. */
   async next(): Promise<Uint8Array | null> {
     const pieces = [this.#rest];
-    for (let head = "", missing = Infinity;;) {
+    let head = "";
+    let missing = Infinity;
+    for (;;) {
       head = missing === Infinity ? new TextDecoder("latin1").decode(join(pieces)) : head;
       const end = head.indexOf("\r\n\r\n") + 4;
       if (end > 3) {
