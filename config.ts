@@ -34,6 +34,11 @@ export type { Problem } from "./config/sources.ts";
 export const defaultConfigPath = "/etc/bitville/postgres-agent.ini";
 /** Names the configuration file, unless `--config` does. */
 export const configPathVariable = "BITVILLE_PG_CONFIG_PATH";
+/**
+ * The folder of the secrets that systemd hands to a service (`LoadCredential=`), each in a file named as its setting.
+ * They serve where neither the secret nor its file is set.
+ */
+export const credentialsVariable = "CREDENTIALS_DIRECTORY";
 /** A {@link Config.source} that is no file. */
 export const sourceWithoutFile = "environment and defaults";
 
@@ -133,7 +138,8 @@ export async function loadConfig(source: ConfigSource): Promise<Loaded> {
   const file = await readNamedFile(source, findings);
   const { values, given } = readValues({ environment: source.environment, entries: file.entries }, findings);
   const required = source.requires === "listener";
-  const reader = { readTextFile: source.readTextFile, values, given, findings };
+  const credentials = source.environment(credentialsVariable) ?? "";
+  const reader = { readTextFile: source.readTextFile, values, given, findings, credentials };
   const password = await readSecret(reader, { direct: "db_password", file: "db_password_file" });
   await checkFile(reader, "db_sslrootcert");
   const apiKey = required
@@ -141,7 +147,7 @@ export async function loadConfig(source: ConfigSource): Promise<Loaded> {
     : { text: values.listener_api_key, file: "" };
   if (required) await checkFile(reader, "listener_ca_file");
   // Without the file that was named, everything in it would seem to be missing.
-  if (required && !file.failed) checkRequired(values, findings);
+  if (required && !file.failed) checkRequired({ ...values, listener_api_key: apiKey.text }, findings);
   warnOfCombinations(values, given, findings);
   const { problems, warnings } = findings;
   if (problems.length > 0) return { kind: "refused", problems, warnings };

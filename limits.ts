@@ -1,3 +1,4 @@
+// deno-lint-ignore-file house/file-length -- every bound stands in this one file
 /**
  * Every bound of the agent, with its reason: queues, loops, bodies, caches and waits. What an operator may set is in
  * `config.ts`; what is here protects the server and the machine from the agent, and the agent from both.
@@ -44,6 +45,11 @@ export const rememberedBackendMs = 24 * 60 * 60 * 1_000;
 export const deadlineMarginMs = 2_000;
 /** The least that a run is given: the one at the start may come right before a tick. */
 export const deadlineMinMs = 10_000;
+/** A tick may come so much before its minute by the wall clock, which NTP slews while the timer runs. */
+export const tickEarlyMs = 5_000;
+/** How often it is asked whether the wall clock was set, and by how much it must differ: NTP slews 5 ms in this time. */
+export const clockWatchMs = 10_000;
+export const clockSetMs = 1_000;
 /** A stop lets running collectors finish for this long, then cuts them off. */
 export const stopGraceMs = 10_000;
 /** After the start: the first cycle has ended by then, and garbage is collected once. */
@@ -52,6 +58,9 @@ export const loadingCollectedMs = 3_000;
 export const closeGraceMs = 3_000;
 /** A second signal this soon after the first is the same one by another way; nobody presses Ctrl-C twice so fast. */
 export const signalRepeatMs = 500;
+
+/** One check of the doctor: beyond every timeout within it. */
+export const doctorCheckMs = 20_000;
 
 // Of the outbox.
 
@@ -69,6 +78,26 @@ export const recordOverheadBytes = 512;
 export const rejectedRecordsMax = 100;
 /** And their share of the cap. */
 export const rejectedShareMax = 0.1;
+/** Ranges of lost documents that wait to be told, and types counted apart in each: together within one value of KV. */
+export const lossRangesMax = 100;
+export const lossTypesMax = 8;
+/** Numbers that are reserved at once: what a lost outbox may leave as a hole, and how rarely the reservation is synced. */
+export const sequenceBlock = 20;
+/** Compressed documents that are held in memory while the outbox cannot be written; the oldest goes first. */
+export const heldBytesMax = 16 * 1024 * 1024;
+/** What can be read again from its source is held up to this share: the source keeps the rest. */
+export const heldShareOfSourced = 0.5;
+/** Between two attempts to write again. */
+export const outboxProbeMs = 5_000;
+/** What an attempt writes first, beside the outbox: room for a few documents, so that it does not stop at once again. */
+export const outboxProbeBytes = 256 * 1024;
+/** What a damaged outbox still holds is carried over within this time: the agent must start. 100 MB take less. */
+export const salvageMs = 8_000;
+/** Numbers that are looked up one by one where a damaged page hides the list. */
+export const salvageLookupsMax = 20_000;
+/** Damaged outboxes that are kept for a look, and their bytes as a share of the cap; the oldest goes first. */
+export const quarantinedFilesMax = 3;
+export const quarantinedShareMax = 2;
 
 // Of the delivery.
 
@@ -83,6 +112,17 @@ export const backoffMaxMs = 30_000;
 export const retryAfterMaxMs = 60 * 60 * 1_000;
 /** An answer's body is read up to here so that the connection can be used again, and then dropped. */
 export const answerBytesMax = 64 * 1024;
+/** And for so long: the status has been read, and the next document waits. */
+export const answerBodyMs = 1_000;
+/**
+ * A backlog goes out no faster than this. A usual cycle is six documents a minute, so an hour's backlog is back within
+ * half a minute, and a hundred agents are two thousand requests a second to a listener that has just come back.
+ */
+export const backlogDocumentsPerS = 20;
+/** And in bytes as stored: the whole buffer of 100 MB within three minutes, on a hundredth of a gigabit's line. */
+export const backlogBytesPerS = 1_000_000;
+/** A large backlog begins after a random part of this: the agents of a fleet notice in the same second. */
+export const backlogDelayMaxMs = 5_000;
 /** A kept connection to the listener is closed after this long without use; it outlives one interval. */
 export const listenerIdleMs = 90_000;
 /** Pause after the outbox could not be read. */
@@ -90,8 +130,25 @@ export const outboxRetryMs = 5_000;
 /** A stop lets a request under way end for this long. */
 export const sendGraceMs = 5_000;
 
+// Of standing still: beyond these the watchdog is not fed, and the service manager starts the agent anew.
+
+/** Intervals without a tick: a run ends before the next tick, or the one after it. */
+export const stalledIntervals = 3;
+/** A request under way: twice the longest timeout that can be set. */
+export const stalledRequestMs = 120_000;
+/** Documents that wait without an attempt: the longest pause that a listener can ask for, twice. */
+export const stalledDrainMs = 2 * retryAfterMaxMs;
+/** The service manager is told that the agent is ready after its first runs, or after this long with a server that hangs. */
+export const readyWaitMs = 30_000;
+/** The watchdog is fed so many times within its time. */
+export const watchdogBeats = 3;
+/** Between two reports to a service manager without a watchdog. */
+export const statusReportMs = 20_000;
+
 // Of a server in trouble.
 
+/** A collector whose run takes longer is something that the doctor tells. */
+export const hardRunMs = 1_000;
 /** What the agent may cost the server: half a percent of one core, 300 ms a minute. */
 export const serverTimeShare = 0.005;
 /** While the server is in trouble, this share of it: still twice what a cycle costs at 500 sessions and 300 waiters. */
@@ -235,6 +292,8 @@ export const logBlockBytes = 256 * 1024;
 
 /** Between two looks at the logs: new lines are noticed within a second. */
 export const logPollMs = 700;
+/** After so long the server is asked anew how it logs: a reload may have changed it. */
+export const logSettingsMs = 5 * 60 * 1_000;
 /** Of a file's beginning, what it is known again by. */
 export const logHeadBytesMax = 1_024;
 /** A file that was written longer ago holds no entry of which only a part is written yet. */

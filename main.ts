@@ -14,9 +14,10 @@ import { type Command, exitFailure } from "./tasks/command.ts";
 const commands: Readonly<Record<string, string>> = {
   start: "./tasks/start.ts",
   once: "./tasks/once.ts",
+  doctor: "./tasks/doctor.ts",
   logs: "./tasks/logs.ts",
   demo: "./tasks/demo/demo.ts",
-  listener: "./tasks/listener.ts",
+  listener: "./tasks/listener/listener.ts",
 };
 
 const signals = ["SIGTERM", "SIGINT"] as const;

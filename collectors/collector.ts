@@ -15,6 +15,8 @@ export type Collection =
     rows: number;
     /** Called once the document is stored: the place to advance what the next delta is measured against. */
     stored?: () => void;
+    /** How far it tells of what the agent has lost; only of `agent_status`, which fills it with a mark of the outbox. */
+    tells?: number;
   }
   | { kind: "skipped"; reason: string };
 

@@ -180,7 +180,9 @@ class PostgresDatabase implements Database {
     if (this.#closed || this.#said === failure.kind) return;
     this.#said = failure.kind;
     const { kind: reason, sqlstate, message: error } = failure;
-    this.#log.warning("database_unavailable", { reason, sqlstate, error, hint: hints[failure.kind] ?? null });
+    const { host, port, name: database } = this.#options;
+    const hint = errors.hintOf(failure);
+    this.#log.warning("database_unavailable", { reason, host, port, database, sqlstate, error, hint });
   }
 
   #gainConnection(): void {
@@ -192,12 +194,6 @@ class PostgresDatabase implements Database {
 
 const poolerHint = "A pooler such as PgBouncer is in between: connect the agent to PostgreSQL itself, or it sees the " +
   "names that earlier clients left behind and has no session of its own";
-
-const hints: Partial<Record<DatabaseError["kind"], string>> = {
-  unreachable: "Check that PostgreSQL runs and that database.host and database.port are right",
-  refused: "Check database.user, database.password, database.sslmode and pg_hba.conf",
-  full: "Raise max_connections, or reserve connections for the agent's role (reserved_connections)",
-};
 
 /** With the comment that opens a statement again after its first word: pg_stat_statements of 18 drops leading ones. */
 function tagged(text: string): string {

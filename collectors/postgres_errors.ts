@@ -17,6 +17,8 @@ export function toDatabaseError(
   const sqlstate = code !== null && /^[0-9A-Z]{5}$/.test(code) ? code : null;
   const kind = options.cancelled
     ? "cancelled"
+    : isDatabaseUnknownToPooler(message)
+    ? "refused"
     : sqlstate !== null
     ? kindOfSqlstate(sqlstate, options.phase)
     : kindOfMessage(message, code);
@@ -49,6 +51,36 @@ export function isStartupParameterRefused(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === "08P01" && error.message.includes("startup parameter");
 }
 
+/** What an operator should look at, or null where nobody can tell. */
+export function hintOf({ kind, sqlstate, message, cause }: DatabaseError): string | null {
+  if (kind === "unreachable") return "Check that PostgreSQL runs and that database.host and database.port are right";
+  if (kind === "full") {
+    return "Raise max_connections, or reserve connections for the agent's role (reserved_connections)";
+  }
+  if (kind !== "refused") return null;
+  if (sqlstate === "3D000" || isDatabaseUnknownToPooler(message)) return "Check database.name";
+  const code = codeOf(cause) ?? "";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return "Set database.host to a name in the server's certificate, or database.sslmode to verify-ca";
+  }
+  if (code === "CERT_HAS_EXPIRED") return "Have the server's certificate renewed, and check this machine's clock";
+  if (isCertificateCode(code)) {
+    return "Set database.sslrootcert to the certificate of the authority that issued the server's certificate";
+  }
+  if (message.includes("does not support SSL")) return "Turn on ssl on the server, or set database.sslmode to prefer";
+  return "Check database.user, database.password, database.sslmode and pg_hba.conf";
+}
+
+/** Such as SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_TLS_CERT_ALTNAME_INVALID. */
+function isCertificateCode(code: string): boolean {
+  return /CERT|SIGNATURE|^ERR_(?:TLS|SSL)|^UNABLE_TO/.test(code);
+}
+
+/** PgBouncer's words; its code is that of any broken protocol. */
+function isDatabaseUnknownToPooler(message: string): boolean {
+  return message.startsWith("no such database: ");
+}
+
 function codeOf(error: unknown): string | null {
   const code = error instanceof Error && "code" in error ? error.code : null;
   return typeof code === "string" ? code : null;
@@ -68,7 +100,6 @@ function kindOfMessage(message: string, code: string | null): DatabaseErrorKind 
   if (message === "Query read timeout") return "timeout";
   if (message.startsWith("SASL") || /password/i.test(message)) return "refused";
   if (message.includes("does not support SSL")) return "refused";
-  // Such as SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_TLS_CERT_ALTNAME_INVALID.
-  if (code !== null && /CERT|SIGNATURE|^ERR_(?:TLS|SSL)|^UNABLE_TO/.test(code)) return "refused";
+  if (code !== null && isCertificateCode(code)) return "refused";
   return "unreachable";
 }

@@ -6,4 +6,5 @@
  */
 
 export { type MessageOptions, redactMessage } from "./redact/message.ts";
-export { redactSql } from "./redact/sql.ts";
+export { isRaised } from "./redact/raised.ts";
+export { placeholder, redactSql } from "./redact/sql.ts";

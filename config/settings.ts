@@ -261,7 +261,8 @@ export function allowedText(setting: Setting): string {
       return "a host name, an IPv4 address, an IPv6 address without brackets and zone, " +
         "or an absolute socket directory without comma";
     case "url":
-      return "an http or https URL with a plain host and without user name and password";
+      return "an http or https URL with a plain host, without user name and password, " +
+        "and without a port of another protocol such as 22, 25 or 6000";
     case "log_path":
       return "an absolute path without comma to a file, a directory or a glob, below a named folder";
     default:

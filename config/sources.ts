@@ -96,6 +96,8 @@ export interface FileReader {
   values: SettingValues;
   given: GivenTexts;
   findings: Findings;
+  /** The folder of the secrets that a service manager hands over; empty when there is none. */
+  credentials: string;
 }
 
 /** A secret, and the file that it was read from, if any. */
@@ -116,22 +118,51 @@ export async function readSecret(
   const path = reader.values[names.file];
   // A value that was refused still wins: the file must not stand in for it.
   const given = reader.given.get(names.direct)?.text ?? "";
-  if (given !== "" || path === "") return { text: direct, file: "" };
+  if (given !== "") return { text: direct, file: "" };
+  if (path === "") return await readCredential(reader, names);
   const text = (await readNonEmpty(reader, names.file))?.replace(/\r?\n$/, "");
   if (text === undefined) return { text: "", file: path };
-  const secret = settingOf(names.direct);
-  if (text === "" || text.includes("\uFFFD") || (secret.kind === "secret" && !isSecretAllowed(secret, text))) {
-    const why = text === "" ? "it is empty" : `its content must be ${allowedText(secret)}, in UTF-8`;
-    refuseFile(reader, names.file, why);
-  }
+  if (text === "" || !isAllowed(text, names.direct)) refuseFile(reader, names.file, contentText(text, names.direct));
   return { text, file: path };
+}
+
+/** A credential that is absent or empty is none: the server may trust the socket's peer. */
+async function readCredential(
+  reader: FileReader,
+  names: { direct: SecretName; file: SecretFileName },
+): Promise<FoundSecret> {
+  if (!reader.credentials.startsWith("/")) return { text: "", file: "" };
+  const file = `${reader.credentials}/${names.direct}`;
+  const refuse = (why: string) => {
+    const { section, key } = settingOf(names.direct);
+    const message = `Cannot use credential ${file} for ${section}.${key} because ${why}`;
+    reader.findings.problems.push({ section, key, variable: null, message });
+    return { text: "", file };
+  };
+  try {
+    const text = (await reader.readTextFile(file)).replace(/\r?\n$/, "");
+    return isAllowed(text, names.direct) ? { text, file } : refuse(contentText(text, names.direct));
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound ? { text: "", file: "" } : refuse(failureText(error));
+  }
+}
+
+function isAllowed(text: string, name: SecretName): boolean {
+  const secret = settingOf(name);
+  return !text.includes("\uFFFD") && secret.kind === "secret" && (text === "" || isSecretAllowed(secret, text));
+}
+
+function contentText(text: string, name: SecretName): string {
+  return text === "" ? "it is empty" : `its content must be ${allowedText(settingOf(name))}, in UTF-8`;
 }
 
 /** Refuses a CA file that cannot be read now, rather than at the first connection. */
 export async function checkFile(reader: FileReader, name: "db_sslrootcert" | "listener_ca_file"): Promise<void> {
   if (reader.values[name] === "") return;
   const text = await readNonEmpty(reader, name);
-  if (text !== undefined && !text.includes("-----BEGIN ")) refuseFile(reader, name, "it holds no PEM certificate");
+  if (text !== undefined && !text.includes("-----BEGIN CERTIFICATE-----")) {
+    refuseFile(reader, name, "it holds no PEM certificate");
+  }
 }
 
 type FileName = SecretFileName | "db_sslrootcert" | "listener_ca_file";

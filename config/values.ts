@@ -5,6 +5,7 @@
  */
 
 import { posix } from "node:path";
+import { blockedPorts } from "./blocked_ports.ts";
 import { allowedText, intervals, type Setting } from "./settings.ts";
 
 /** A text that was read, or not. A `notice` says what is odd about the value and follows the setting's name. */
@@ -103,6 +104,7 @@ function readUrl(text: string): Reading {
   if (url === null || url.username !== "" || url.password !== "") return refused;
   const address = url.hostname.replace(/^\[(.*)\]$/, "$1");
   if (!isHost(address) && !isIPv6(address)) return refused;
+  if (blockedPorts.has(Number(url.port))) return refused;
   if (url.protocol === "https:" || isLoopback(address)) return value(url);
   return value(url, "sends everything unencrypted because it is plain http to a host other than loopback");
 }

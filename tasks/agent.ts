@@ -1,108 +1,146 @@
 /**
- * The agent as a whole: collectors on their schedule, the outbox behind them, the drain behind that. Opened and
- * closed in one place.
+ * The agent as a whole: what is collected, the outbox behind it, the drain behind that. Opened and closed in one place.
  *
  * @module
  */
 
-import type { Clock } from "../clock.ts";
-import type { Database } from "../collectors/database.ts";
-import type { Collector } from "../collectors/collector.ts";
-import type { LogEntry } from "../collectors/logs/entry.ts";
 import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../collectors/database.ts";
+import type { BreakerOptions, CircuitStatus } from "../transport/breaker.ts";
 import type { Delivery } from "../transport/delivery.ts";
 import type { Draft } from "../transport/envelope.ts";
 import type { Outbox } from "../transport/outbox.ts";
+import type { PaceOptions } from "../transport/pace.ts";
 import { Sender } from "../transport/sender.ts";
-import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
-import type { BurstRun } from "./burst_run.ts";
-import { CollectorRun } from "./collector_run.ts";
+import { SwitchedDelivery } from "../transport/switched_delivery.ts";
+import type { ProcessUsage } from "./agent_status.ts";
 import type { Schedule } from "./cron.ts";
-import type { Governor } from "./governor.ts";
-import type { LogRun } from "./log_run.ts";
+import { Cycle, type CycleEnd, type CycleParts } from "./cycle.ts";
 
 /** What an agent is made of. It closes the outbox, the delivery and the database when it stops. */
-export interface AgentParts {
+export interface AgentParts extends CycleParts {
   outbox: Outbox;
   delivery: Delivery;
-  database: Database;
-  collectors: Collector[];
   schedule: Schedule;
-  intervalS: number;
   clock: Clock;
   random: () => number;
   usage: () => ProcessUsage;
   log: Log;
-  /** The one that the collectors ask, too. */
-  governor: Governor;
-  /** Records what a look a minute would miss; absent when nothing does. */
-  burst?: BurstRun;
-  /** Makes what follows the server's logs; absent when none are to be followed. */
-  createLogRun?: (
-    parts: { outbox: Outbox; onStored: () => void; onEntry: (entry: LogEntry) => void },
-  ) => LogRun | null;
+  /** Faster in tests, as are the documents. */
+  pace?: Partial<PaceOptions>;
+  breaker?: Partial<BreakerOptions>;
+}
+
+/** What a reload replaces; what is absent stays. */
+export interface AgentChange {
+  delivery?: Delivery;
+  /** The buffer's new cap. */
+  maxBytes?: number;
+  cycle?: CycleParts;
+}
+
+/** How the agent is, for whoever watches over it. */
+export interface AgentHealth {
+  /** Null before the first has ended. */
+  cycle: CycleEnd | null;
+  buffered: { records: number; bytes: number };
+  circuit: CircuitStatus;
+  /** What has stood still for too long, in words; null while all goes on. */
+  stalled: string | null;
 }
 
 /** A running agent. */
 export class Agent {
   readonly #parts: AgentParts;
   readonly #sender: Sender;
-  readonly #runs: CollectorRun[];
-  readonly #logs: LogRun | null;
-  readonly #stopping = new AbortController();
-  #ended: Promise<unknown> = Promise.resolve();
+  readonly #delivery: SwitchedDelivery;
+  readonly #startedMs: number;
+  #cycle: Cycle;
+  #listening: Promise<void> = Promise.resolve();
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    const { outbox, delivery, clock, log, random, governor } = parts;
+    const { outbox, clock, log, random } = parts;
     const breaker = {
       failuresMax: limits.circuitFailuresMax,
       cooldownMs: limits.circuitCooldownMs,
       backoffFirstMs: limits.backoffFirstMs,
       backoffMaxMs: limits.backoffMaxMs,
       random,
+      ...parts.breaker,
     };
-    this.#sender = new Sender({ outbox, delivery, clock, log, breaker });
-    const capture = (draft: Draft) => this.#capture(draft);
-    const intervalMs = parts.intervalS * 1_000;
-    const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs, governor });
-    const runs = parts.collectors.map(runOf);
-    const onEntry = (entry: LogEntry) => parts.burst?.seeEntry(entry);
-    this.#logs = parts.createLogRun?.({ outbox, onStored: () => this.#sender.wake(), onEntry }) ?? null;
-    const circuit = () => this.#sender.status();
-    const status = new AgentStatusCollector({ ...parts, circuit, runs, logs: this.#logs });
-    this.#runs = [...runs, runOf(status)];
+    const pace = {
+      documentsPerS: limits.backlogDocumentsPerS,
+      bytesPerS: limits.backlogBytesPerS,
+      startDelayMaxMs: limits.backlogDelayMaxMs,
+      random,
+      ...parts.pace,
+    };
+    this.#delivery = new SwitchedDelivery(parts.delivery, clock);
+    this.#sender = new Sender({ outbox, delivery: this.#delivery, clock, log, breaker, pace });
+    this.#startedMs = clock.monotonicMs();
+    this.#cycle = this.#createCycle(parts, null);
   }
 
-  /** Schedules every collector, runs each once, and drains what an earlier process left. */
-  start(): void {
-    const { schedule, intervalS, outbox } = this.#parts;
-    const { signal } = this.#stopping;
-    const listening = outbox.listen(() => this.#sender.wake());
-    const schedules = this.#runs.map((run) => schedule(run.name, { intervalS, signal }, () => run.tick()));
-    this.#ended = Promise.all([listening, ...schedules]);
+  get health(): AgentHealth {
+    const { records, bytes } = this.#parts.outbox.status();
+    const stalled = this.#cycle.stalled ?? this.#delivery.stalled(records > 0);
+    return { cycle: this.#cycle.last, buffered: { records, bytes }, circuit: this.#sender.status(), stalled };
+  }
+
+  /**
+   * Schedules every collector, runs each once, and drains what an earlier process left. Resolves when these first runs
+   * have ended, whatever came of them.
+   */
+  start(): Promise<void> {
+    this.#listening = this.#parts.outbox.listen(() => this.#sender.wake());
     this.#sender.wake();
-    for (const run of this.#runs) void run.run();
-    this.#logs?.start();
-    this.#parts.burst?.start((draft) => this.#capture(draft));
+    return this.#cycle.start();
+  }
+
+  /** Takes over what a new configuration asks for. Documents that wait, and one under way, go on. */
+  async reload(change: AgentChange): Promise<void> {
+    if (change.maxBytes !== undefined) this.#parts.outbox.resize(change.maxBytes);
+    if (change.delivery !== undefined) this.#delivery.switchTo(change.delivery);
+    if (change.cycle === undefined) return;
+    await this.#cycle.stop();
+    const { database } = this.#cycle.parts;
+    if (change.cycle.database !== database) await this.#closeDatabase(database);
+    this.#cycle = this.#createCycle(change.cycle, this.#cycle);
+    void this.#cycle.start();
   }
 
   /** Stops cleanly: no new runs, running ones end or are cut off, what was collected stays stored. */
   async stop(): Promise<void> {
-    const { outbox, delivery, database, clock } = this.#parts;
-    this.#stopping.abort();
-    const runs = this.#runs.map((run) => run.stop(limits.stopGraceMs));
-    await Promise.all([...runs, this.#logs?.stop(), this.#parts.burst?.stop()]);
+    await this.#cycle.stop();
     await this.#sender.stop(limits.sendGraceMs);
-    await outbox.close();
-    delivery.close();
+    await this.#parts.outbox.close();
+    this.#delivery.close();
+    await this.#closeDatabase(this.#cycle.parts.database);
+    await this.#listening;
+  }
+
+  #createCycle(parts: CycleParts, before: Cycle | null): Cycle {
+    const { outbox, schedule, usage, clock, log } = this.#parts;
+    return new Cycle(parts, {
+      ...{ outbox, schedule, usage, clock, log },
+      missedBefore: before?.missedRuns ?? 0,
+      lastBefore: before?.last ?? null,
+      capture: (draft) => this.#capture(draft),
+      onStored: () => this.#sender.wake(),
+      circuit: () => this.#sender.status(),
+      startedMs: this.#startedMs,
+    });
+  }
+
+  async #closeDatabase(database: Database): Promise<void> {
     const closed = new AbortController();
     await Promise.race([
       database.close().finally(() => closed.abort()),
-      clock.sleep(limits.closeGraceMs, closed.signal),
+      this.#parts.clock.sleep(limits.closeGraceMs, closed.signal),
     ]);
-    await this.#ended;
   }
 
   /** Stores a document and says what had to go for it. Throws when it could not be stored. */
@@ -116,8 +154,8 @@ export class Agent {
         log.error("document_too_large", { type: draft.type, sequence: put.sequence, bytes: put.bytes });
         return;
       }
-      log.debug("document_stored", { type: draft.type, sequence: put.sequence, bytes: put.bytes });
-      if (put.evicted.records === 0) return;
+      log.debug(`document_${put.kind}`, { type: draft.type, sequence: put.sequence, bytes: put.bytes });
+      if (put.kind === "held" || put.evicted.records === 0) return;
       log.error("buffer_eviction_complete", { evicted_count: put.evicted.records, evicted_bytes: put.evicted.bytes });
     } catch (error) {
       log.error("document_not_stored", { type: draft.type, error: errorMessage(error) });

@@ -10,7 +10,8 @@ import type { Database } from "../collectors/database.ts";
 import type { LogProgress } from "../collectors/logs/log_follower.ts";
 import * as limits from "../limits.ts";
 import type { CircuitStatus } from "../transport/breaker.ts";
-import type { Outbox } from "../transport/outbox.ts";
+import type { LossRange } from "../transport/loss_ledger.ts";
+import type { Outbox, OutboxLoss, OutboxStatus } from "../transport/outbox.ts";
 import type { CollectorStatus } from "./collector_run.ts";
 import type { Governor } from "./governor.ts";
 
@@ -41,31 +42,36 @@ export interface AgentStatusSources {
   /** What follows the server's logs; null when none are followed. */
   logs: { readonly progress: readonly LogProgress[]; readonly bytesSkipped: number } | null;
   clock: Clock;
+  /** When the agent started, on the monotonic clock. */
+  startedMs: number;
+  /** Runs that were missed before `runs` were made. */
+  missedBefore: number;
 }
 
 /** Reports on the agent. Runs after the others of its cycle, so that a document tells of one cycle. */
 export class AgentStatusCollector implements Collector {
   readonly name = "agent_status";
   readonly #sources: AgentStatusSources;
-  readonly #startedMs: number;
   #databaseMs = 0;
 
   constructor(sources: AgentStatusSources) {
     this.#sources = sources;
-    this.#startedMs = sources.clock.monotonicMs();
   }
 
   async collect({ signal }: CollectContext): Promise<Collection> {
-    const { clock, usage, circuit } = this.#sources;
+    const { clock, usage, circuit, startedMs } = this.#sources;
     await this.#waitForOthers(signal);
     const { state, consecutiveFailures } = circuit();
     const { rssBytes, cpuS } = usage();
     const database = this.#database();
     this.#sources.governor.endCycle(database.time_ms);
+    // Asked before the figures are read: these, the losses and their mark must be of one moment.
+    const oldestAt = await this.#sources.outbox.oldestAt();
+    const status = this.#sources.outbox.status();
     const data = {
-      uptime_s: Math.round((clock.monotonicMs() - this.#startedMs) / 1_000),
-      buffer: await this.#buffer(),
-      loss: this.#loss(),
+      uptime_s: Math.round((clock.monotonicMs() - startedMs) / 1_000),
+      buffer: bufferOf(status, oldestAt),
+      loss: this.#loss(status.loss),
       circuit: { state, consecutive_failures: consecutiveFailures },
       collectors: this.#collectors(),
       database,
@@ -73,7 +79,7 @@ export class AgentStatusCollector implements Collector {
       logs: this.#sources.logs?.progress ?? [],
       process: { rss_bytes: rssBytes, cpu_s: cpuS },
     };
-    return { kind: "samples", data, rows: 1 };
+    return { kind: "samples", data, rows: 1, tells: status.loss.untold.mark };
   }
 
   async #waitForOthers(signal: AbortSignal): Promise<void> {
@@ -85,20 +91,20 @@ export class AgentStatusCollector implements Collector {
     done.abort();
   }
 
-  async #buffer(): Promise<Record<string, unknown>> {
-    const { records, bytes, maxBytes } = this.#sources.outbox.status();
-    return { records, bytes, max_bytes: maxBytes, oldest_at: await this.#sources.outbox.oldestAt() };
-  }
-
-  #loss(): Record<string, number> {
-    const { evictedRecords, evictedBytes, rejectedRecords } = this.#sources.outbox.status().loss;
+  #loss(loss: OutboxLoss): Record<string, unknown> {
     return {
-      evicted_records: evictedRecords,
-      evicted_bytes: evictedBytes,
-      rejected_records: rejectedRecords,
-      quarantined_files: 0,
+      evicted_records: loss.evictedRecords,
+      evicted_bytes: loss.evictedBytes,
+      rejected_records: loss.rejectedRecords,
+      quarantined_records: loss.quarantinedRecords,
+      quarantined_files: loss.quarantinedFiles,
+      unstored_records: loss.unstoredRecords,
+      ranges: loss.untold.ranges.map(reportedRange),
       log_bytes_skipped: this.#sources.logs?.bytesSkipped ?? 0,
-      missed_runs: this.#sources.runs.reduce((total, { missedRuns }) => total + missedRuns, 0),
+      missed_runs: this.#sources.runs.reduce(
+        (total, { missedRuns }) => total + missedRuns,
+        this.#sources.missedBefore,
+      ),
     };
   }
 
@@ -123,4 +129,22 @@ export class AgentStatusCollector implements Collector {
     this.#databaseMs = timeMs;
     return { reachable, server_version: serverVersion, connections, time_ms: Math.round(sinceLastMs * 1_000) / 1_000 };
   }
+}
+
+/** The figures add up: docs/documents/agent_status.md. */
+function bufferOf(status: OutboxStatus, oldestAt: string | null): Record<string, unknown> {
+  const { records, bytes, maxBytes, nextSequence, deliveredRecords } = status;
+  return {
+    records,
+    bytes,
+    max_bytes: maxBytes,
+    oldest_at: oldestAt,
+    captured_records: nextSequence - 1,
+    delivered_records: deliveredRecords,
+  };
+}
+
+function reportedRange(range: LossRange): Record<string, unknown> {
+  const { reason, from, to, records, bytes, types, firstAt, lastAt } = range;
+  return { reason, from, to, records, bytes, types, first_at: firstAt, last_at: lastAt };
 }

@@ -54,7 +54,7 @@ export interface CollectorRunOptions {
 /** Runs one collector, again and again. */
 export class CollectorRun {
   readonly #options: CollectorRunOptions;
-  #running: { promise: Promise<void>; controller: AbortController } | null = null;
+  #running: { promise: Promise<void>; controller: AbortController; standsForTick: boolean } | null = null;
   #lastTick: { slot: number; monotonicMs: number } | null = null;
   #missedRuns = 0;
   #last: CollectorStatus | null = null;
@@ -70,6 +70,11 @@ export class CollectorRun {
   /** Runs that were due and did not take place, or were cut off, since the start. */
   get missedRuns(): number {
     return this.#missedRuns;
+  }
+
+  /** When the last tick came, on the monotonic clock; null before the first has. */
+  get lastTickMs(): number | null {
+    return this.#lastTick?.monotonicMs ?? null;
   }
 
   /** How the last run ended; null before the first has. */
@@ -89,21 +94,30 @@ export class CollectorRun {
   /** One run, due now. */
   async tick(): Promise<void> {
     this.#countMissedTicks();
-    if (this.#options.governor?.isDue(this.name) ?? true) return await this.run();
+    if (this.#running !== null && !this.#running.standsForTick) {
+      // A run beside the schedule that has just begun does what this tick would: it is the tick's from here on.
+      this.#running.standsForTick = true;
+      return;
+    }
+    if (this.#options.governor?.isDue(this.name) ?? true) return await this.#start({ standsForTick: true });
     const every = this.#every;
     const skipped = `Slowed down: runs at one tick of ${every}, to spare the server`;
     this.#last = { name: this.name, ok: true, durationMs: 0, rows: 0, skipped, error: null, every };
   }
 
   /** One run beside the schedule, such as the first. */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    return this.#start({ standsForTick: false });
+  }
+
+  async #start({ standsForTick }: { standsForTick: boolean }): Promise<void> {
     if (this.#running !== null) {
       this.#miss("The previous run is still going");
       return;
     }
     const controller = new AbortController();
     const promise = this.#run(controller);
-    this.#running = { promise, controller };
+    this.#running = { promise, controller, standsForTick };
     await promise;
     this.#running = null;
   }
@@ -152,7 +166,8 @@ export class CollectorRun {
     if (collection.kind === "skipped") {
       return { ok: true, rows: 0, skipped: collection.reason, error: null };
     }
-    await capture({ type: collector.name, timestamp, data: collection.data });
+    const { data, tells } = collection;
+    await capture({ type: collector.name, timestamp, data, ...(tells === undefined ? {} : { tells }) });
     collection.stored?.();
     return { ok: true, rows: collection.rows, skipped: null, error: null };
   }
@@ -187,7 +202,9 @@ export class CollectorRun {
    */
   #countMissedTicks(): void {
     const { clock, intervalMs } = this.#options;
-    const tick = { slot: Math.round(clock.now().getTime() / intervalMs), monotonicMs: clock.monotonicMs() };
+    // A tick that comes late, after a standstill, is still that of the interval it comes in.
+    const slot = Math.floor((clock.now().getTime() + limits.tickEarlyMs) / intervalMs);
+    const tick = { slot, monotonicMs: clock.monotonicMs() };
     const last = this.#lastTick;
     this.#lastTick = tick;
     if (last === null) return;

@@ -24,7 +24,7 @@ export function logRunOf(
 ): LogRun | null {
   const { logPath: path, queryText } = config.collection;
   if (path === "") return null;
-  const settings = new LogSettingsReader(parts.database);
+  const settings = new LogSettingsReader(parts.database, () => parts.clock.monotonicMs());
   const redact = queryText === "full" ? null : (entry: LogEntry) => presentEntry(entry, queryText);
   return new LogRun({ ...parts, path, settings, redact });
 }

@@ -1,8 +1,14 @@
 /**
  * Ticks on whole intervals of the clock: the only user of `Deno.cron`.
  *
+ * `Deno.cron` waits for a time on the wall clock that it has chosen before. When the clock is set back by an hour it
+ * would wait for an hour more, so it is told anew whenever the clock was set.
+ *
  * @module
  */
+
+import { type Clock, systemClock } from "../clock.ts";
+import * as limits from "../limits.ts";
 
 /** Calls `tick` at every whole interval of UTC until the signal is aborted; resolves then. */
 export type Schedule = (
@@ -14,12 +20,30 @@ export type Schedule = (
 /** The schedule of the real agent. */
 export const scheduleOnCron: Schedule = scheduleCron;
 
-function scheduleCron(
+async function scheduleCron(
   name: string,
   { intervalS, signal }: { intervalS: number; signal: AbortSignal },
   tick: () => Promise<void>,
 ): Promise<void> {
-  return Deno.cron(name, cronExpression(intervalS), { signal }, tick);
+  while (!signal.aborted) {
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    signal.addEventListener("abort", end, { once: true });
+    void untilClockIsSet(systemClock, ended.signal).then(end);
+    await Deno.cron(name, cronExpression(intervalS), { signal: ended.signal }, tick);
+    signal.removeEventListener("abort", end);
+  }
+}
+
+/** Resolves when the wall clock was set, or the machine slept, or the signal is aborted. */
+export async function untilClockIsSet(clock: Clock, signal: AbortSignal): Promise<void> {
+  const aheadMs = () => clock.now().getTime() - clock.monotonicMs();
+  for (let beforeMs = aheadMs(); !signal.aborted;) {
+    await clock.sleep(limits.clockWatchMs, signal);
+    const nowMs = aheadMs();
+    if (Math.abs(nowMs - beforeMs) > limits.clockSetMs) return;
+    beforeMs = nowMs;
+  }
 }
 
 /** An interval of whole minutes that divides an hour, in cron's words. */

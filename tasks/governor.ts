@@ -52,7 +52,7 @@ const paces: Readonly<Record<string, { from: Step; every: number }>> = {
 /** Decides once a cycle what the next one may ask. */
 export class Governor implements Restraint {
   readonly #options: GovernorOptions;
-  readonly #budgetMs: number;
+  #budgetMs: number;
   /** Costs since the last step, the latest last: what is over is their mean over the pace of the slowest collector. */
   #costs: number[] = [];
   #step = 0;
@@ -76,6 +76,11 @@ export class Governor implements Restraint {
     this.#options = options;
     this.#budgetMs = options.intervalMs * limits.serverTimeShare;
     this.#since = options.clock.now();
+  }
+
+  /** How long a cycle is from now on. */
+  useInterval(intervalMs: number): void {
+    this.#budgetMs = intervalMs * limits.serverTimeShare;
   }
 
   get texts(): boolean {

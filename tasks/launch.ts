@@ -7,15 +7,18 @@
 
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Config, loadConfig, type Problem, sourceWithoutFile } from "../config.ts";
+import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
-import { agentPermissions } from "./permissions.ts";
+import type { Given } from "./doctor.ts";
+import { notifySockets } from "./notify.ts";
+import { agentPermissions, leastPermissions } from "./permissions.ts";
+import { quote } from "./quote.ts";
 
 /**
  * The agent promises 256 MB resident, and V8 sizes its heap by the machine's memory: on a large one it would let garbage
  * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents. A semi-space of 4 MB
  * holds what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of the time
- * that a log is read in (docs/performance.md).
+ * that a log is read in (docs/performance.md). `gc` is for `start.ts`.
  */
 const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4,--expose-gc";
 
@@ -25,44 +28,63 @@ const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4,--ex
  */
 const codeFlag = "--cached-only";
 
-const usage = "Usage: deno task start|once [--config PATH]";
+const usage = "Usage: deno task start|once|doctor [--config PATH]";
+const commands = ["start", "once", "doctor"] as const;
 
 interface Arguments {
-  command: "start" | "once";
+  command: typeof commands[number];
   config?: string;
+  /** Of the doctor. */
+  json: boolean;
 }
+
+/** The folder of the agent's code. */
+const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1");
 
 if (import.meta.main) Deno.exit(await launch(Deno.args));
 
 async function launch(args: readonly string[]): Promise<number> {
   const read = readArguments(args);
   if (read === null) return fail(usage);
-  const loaded = await loadConfig({
-    ...(read.config === undefined ? {} : { path: read.config }),
-    environment: (name) => Deno.env.get(name),
-    readTextFile: (path) => Deno.readTextFile(path),
-    requires: read.command === "start" ? "listener" : "database",
-  });
+  let loaded = await load(read, read.command === "once" ? "database" : "listener");
+  const problems = loaded.kind === "refused" ? loaded.problems : [];
   if (loaded.kind === "refused") {
-    await report(loaded);
-    return exitConfiguration;
+    if (read.command !== "doctor") {
+      await report(loaded);
+      return exitConfiguration;
+    }
+    // The doctor says what is wrong, and looks at the rest if that can be had.
+    loaded = await load(read, "database");
   }
   try {
-    console.log(commandLine(loaded.config, read).map(quote).join(" "));
+    const config = loaded.kind === "loaded" ? loaded.config : null;
+    const extra = read.command === "doctor" ? await doctorArguments(problems, read) : [];
+    console.log([...commandLine(config, read), ...extra].map(quote).join(" "));
     return exitClean;
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }
 }
 
+function load({ config }: Arguments, requires: "listener" | "database"): Promise<Loaded> {
+  return loadConfig({
+    ...(config === undefined ? {} : { path: config }),
+    environment: (name) => Deno.env.get(name),
+    readTextFile: (path) => Deno.readTextFile(path),
+    requires,
+  });
+}
+
 function readArguments(args: readonly string[]): Arguments | null {
-  const [command, ...rest] = args;
-  if (command !== "start" && command !== "once") return null;
+  const command = commands.find((one) => one === args[0]);
+  if (command === undefined) return null;
+  const json = command === "doctor" && args.includes("--json");
+  const rest = args.slice(1).filter((arg) => !(json && arg === "--json"));
   const [option = "", value, ...excess] = rest;
-  if (rest.length === 0) return { command };
+  if (rest.length === 0) return { command, json };
   const config = option === "--config" ? value : /^--config=(.*)$/s.exec(option)?.[1];
   const tooMany = option === "--config" ? excess.length > 0 : rest.length > 1;
-  return config === undefined || config === "" || tooMany ? null : { command, config: absolute(config) };
+  return config === undefined || config === "" || tooMany ? null : { command, config: absolute(config), json };
 }
 
 // `deno task` runs in the project's folder and leaves the caller's in INIT_CWD: a path is meant from there.
@@ -70,27 +92,41 @@ function absolute(path: string): string {
   return posix.resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
 }
 
-function commandLine(config: Config, read: Arguments): string[] {
-  const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1");
-  const configPath = config.source === sourceWithoutFile ? null : posix.resolve(config.source);
-  const logPathIsDirectory = isDirectory(config.collection.logPath);
-  const permissions = agentPermissions(config, {
-    command: read.command,
-    root,
-    configPath,
-    ...(logPathIsDirectory === undefined ? {} : { logPathIsDirectory }),
-  });
+function commandLine(config: Config | null, read: Arguments): string[] {
   const args = read.config === undefined ? [] : ["--config", read.config];
   return [
     Deno.execPath(),
     "run",
-    ...permissions,
+    ...(config === null ? leastPermissions(root) : permissionsOf(config, read)),
     codeFlag,
     v8Flags,
     posix.join(root, "main.ts"),
     read.command,
     ...args,
   ];
+}
+
+function permissionsOf(config: Config, { command }: Arguments): string[] {
+  const configPath = config.source === sourceWithoutFile ? null : posix.resolve(config.source);
+  const logPathIsDirectory = isDirectory(config.collection.logPath);
+  const notify = command === "start" ? notifySockets((name) => Deno.env.get(name)) : null;
+  return agentPermissions(config, {
+    // The doctor gets what the agent gets, and tries that.
+    command: command === "once" ? "once" : "start",
+    root,
+    configPath,
+    ...(logPathIsDirectory === undefined ? {} : { logPathIsDirectory }),
+    ...(notify === null ? {} : { notify }),
+  });
+}
+
+/** What the doctor may not find out for itself under the agent's permissions. */
+async function doctorArguments(problems: Problem[], read: Arguments): Promise<string[]> {
+  // Loaded for the doctor alone: every start waits for what is imported above.
+  const { readUnitState } = await import("../systemd/unit_state.ts");
+  const user = Deno.env.get("LAUNCHED_BY") ?? "root";
+  const given: Given = { problems, user, ...await readUnitState() };
+  return ["--given", JSON.stringify(given), ...(read.json ? ["--json"] : [])];
 }
 
 function isDirectory(path: string): boolean | undefined {
@@ -115,9 +151,4 @@ async function report(refused: { problems: Problem[]; warnings: Problem[] }): Pr
 function fail(message: string): number {
   console.error(message);
   return exitFailure;
-}
-
-/** As one word of a POSIX shell, whatever it holds. */
-function quote(word: string): string {
-  return /^[A-Za-z0-9_\-=+:,.\/@%]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LogEntry } from "../collectors/logs/entry.ts";
+import { detachEntry, type LogEntry } from "../collectors/logs/entry.ts";
 import type { FamilyState } from "../collectors/logs/log_family.ts";
 import * as limits from "../limits.ts";
 
@@ -32,7 +32,8 @@ export class LogBatch {
   }
 
   add(entry: LogEntry, nowMs: number): void {
-    this.#entries.push(entry);
+    // Between entries that are dropped, few keep many blocks of the file.
+    this.#entries.push(this.#dropped > 0 ? detachEntry(entry) : entry);
     this.#bytes += sizeOf(entry);
     this.#firstMs ??= nowMs;
     if (entry.correlation_id !== null) this.#correlatedMs ??= nowMs;

@@ -185,7 +185,7 @@ export class LogRun {
     if (count === 0 && data.dropped === 0) await outbox.saveCheckpoints(checkpoints);
     else {
       const put = await outbox.put({ type: "pg_log", timestamp: clock.now(), data }, checkpoints);
-      log.debug("document_stored", { type: "pg_log", sequence: put.sequence, entries: count });
+      log.debug(`document_${put.kind}`, { type: "pg_log", sequence: put.sequence, entries: count });
     }
     this.#taken = null;
     onStored();

@@ -7,7 +7,7 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { createLogParser, detectFormat, guessPrefix } from "../collectors/logs/detect.ts";
+import { createLogParser, detectFormat, fittingPrefix, guessPrefix } from "../collectors/logs/detect.ts";
 import type { LogEntryLevel } from "../collectors/logs/entry.ts";
 import { type LogFormat, logFormats, type LogParser, type LogRecord } from "../collectors/logs/log_parser.ts";
 import { defaultPrefix } from "../collectors/logs/prefix.ts";
@@ -133,7 +133,7 @@ function chooseFormat(beginning: Uint8Array, options: LogsOptions): { format: Lo
   const format = options.format ?? detectFormat(beginning);
   if (options.prefix === null) return { format, prefix: guessPrefix(beginning) ?? defaultPrefix };
   // A blank at the end is easily lost.
-  return { format, prefix: guessPrefix(beginning, [`${options.prefix} `, options.prefix]) ?? options.prefix };
+  return { format, prefix: fittingPrefix(beginning, [`${options.prefix} `, options.prefix]) ?? options.prefix };
 }
 
 async function print(records: readonly LogRecord[], { summary, context }: Reading): Promise<void> {

@@ -7,7 +7,8 @@
 
 import { posix } from "node:path";
 import { pressurePath, pressureResources } from "../collectors/system/pressure.ts";
-import { type Config, configPathVariable, settings, variableOf } from "../config.ts";
+import { type Config, configPathVariable, credentialsVariable, settings, variableOf } from "../config.ts";
+import { type NotifySockets, notifyVariables } from "./notify.ts";
 
 /** What the permissions depend on beside the configuration. */
 export interface PermissionOptions {
@@ -19,6 +20,8 @@ export interface PermissionOptions {
   configPath: string | null;
   /** Whether `log_path` is a directory; without it, a name such as `x.log` is taken for a file. */
   logPathIsDirectory?: boolean;
+  /** Where to tell the service manager how the agent is; absent when there is none. */
+  notify?: NotifySockets;
 }
 
 /**
@@ -32,15 +35,42 @@ export function agentPermissions(config: Config, options: PermissionOptions): st
     flag("read", readPaths(config, options)),
     ...writeFlags(config, options),
     // The driver reads PG variables of its own accord; the rest by name, so that no other secret is in reach.
-    flag("env", ["PG*", configPathVariable, ...settings.map(variableOf)]),
+    flag("env", ["PG*", ...ownVariables, ...notifyVariablesOf(options)]),
     flag("sys", systemCalls),
   ];
+}
+
+/**
+ * Tells of other configurations whether an agent that was started for this one has the permissions they need: exactly
+ * these, not merely some that would do.
+ */
+export function agentGrants(started: Config): (config: Config) => boolean {
+  const granted = grantsOf(started);
+  return (config) => grantsOf(config).isSubsetOf(granted);
+}
+
+function grantsOf(config: Config): Set<string> {
+  // Of what does not change while a process runs, anything will do.
+  const flags = agentPermissions(config, { command: "start", root: "/", configPath: null });
+  return new Set(flags.flatMap((one) => {
+    const name = one.replace(/=.*/s, "=");
+    return one.slice(name.length).split(",").map((value) => name + value);
+  }));
+}
+
+/** By name, so that no other secret is in reach. */
+const ownVariables = [configPathVariable, credentialsVariable, ...settings.map(variableOf)];
+
+/** For a command that only tells what is wrong with its configuration. */
+export function leastPermissions(root: string): string[] {
+  return ["--no-prompt", flag("read", [root]), flag("env", ownVariables)];
 }
 
 /** `os.cpus`, `os.freemem`, `os.uptime` and their like of node:os are governed by these names, too. */
 const systemCalls = ["hostname", "loadavg", "systemMemoryInfo", "osUptime", "cpus", "osRelease", "statfs"];
 
-function flag(name: string, values: readonly string[]): string {
+/** One flag. Throws for a value that it cannot express. */
+export function flag(name: string, values: readonly string[]): string {
   const impossible = values.find((value) => /[,\0]/.test(value));
   if (impossible !== undefined) {
     throw new Error(`Cannot allow a path because it must hold no comma: current value is ${impossible}`);
@@ -54,7 +84,18 @@ function networkAddresses(config: Config, options: PermissionOptions): string[] 
     ? `unix:${socketPath(config)}`
     : `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const { url } = config.listener;
-  return options.command === "start" && url !== null ? [database, hostAndPort(url)] : [database];
+  const listener = options.command === "start" && url !== null ? [hostAndPort(url)] : [];
+  return [database, ...listener, ...notifyPaths(options).map((path) => `unix:${path}`)];
+}
+
+/** Sending a datagram is checked as reading and writing both sockets. */
+function notifyPaths({ notify }: PermissionOptions): string[] {
+  return notify === undefined ? [] : [notify.manager, notify.own];
+}
+
+/** Their absence is what tells that there is no service manager, so they may always be looked for. */
+function notifyVariablesOf({ command }: PermissionOptions): readonly string[] {
+  return command === "start" ? notifyVariables : [];
 }
 
 // `URL.host` drops the scheme's own port, and a flag without port would open them all.
@@ -77,6 +118,7 @@ function readPaths(config: Config, options: PermissionOptions): string[] {
     ...pressureResources.map(pressurePath),
     ...(options.command === "start" ? forStart : []),
     ...(isSocket(config) ? [socketPath(config)] : []),
+    ...notifyPaths(options),
   ].filter((path) => path !== "");
 }
 
@@ -90,6 +132,7 @@ function writeFlags(config: Config, options: PermissionOptions): string[] {
     ...(options.command === "start" ? [config.buffer.path] : []),
     // Connecting to a socket is checked as reading and writing the socket itself; its folder, maybe /tmp, stays closed.
     ...(isSocket(config) ? [socketPath(config)] : []),
+    ...notifyPaths(options),
   ];
   // Without a value the flag would allow everything.
   return paths.length === 0 ? [] : [flag("write", paths)];

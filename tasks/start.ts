@@ -4,46 +4,49 @@
  * @module
  */
 
-import { random, systemClock } from "../clock.ts";
-import { BurstSampler } from "../collectors/burst.ts";
-import { openPostgresDatabase } from "../collectors/postgres_database.ts";
-import type { Config } from "../config.ts";
+import { systemClock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import { createLog, errorMessage, type Log } from "../log.ts";
-import { createSeal } from "../transport/envelope.ts";
-import { createHttpDelivery } from "../transport/http_delivery.ts";
-import { openKvOutbox } from "../transport/kv_outbox.ts";
-import { Agent, type AgentParts } from "./agent.ts";
-import type { ProcessUsage } from "./agent_status.ts";
-import { BurstRun } from "./burst_run.ts";
-import { collectorsOf, logRunOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
-import { readConfig } from "./configuration.ts";
-import { scheduleOnCron } from "./cron.ts";
-import { Governor } from "./governor.ts";
+import { readConfig, readConfigAgain } from "./configuration.ts";
+import { ConfiguredAgent } from "./configured_agent.ts";
+import { notifySockets, openServiceManager, type ServiceManager, watchdogMs } from "./notify.ts";
+import { agentGrants } from "./permissions.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /** Runs the agent; answers when it has stopped. */
 export async function run(context: CommandContext): Promise<number> {
+  const hangups = new Hangups(context.onHangup);
   const config = await readConfig(context, "listener");
   if (config === null) return exitConfiguration;
-  const log = createLog({ level: config.logging.level, write: context.printError });
-  const { version } = context;
+  const { version, usage, printError: write } = context;
+  const log = createLog({ level: config.logging.level, write });
   log.info("agent_starting", { version, pid: Deno.pid, config: config.source, project: config.listener.projectId });
-  let agent: Agent;
+  let agent: ConfiguredAgent;
+  let manager: ServiceManager | null;
   try {
-    agent = await openAgent(config, { log, version, usage: context.usage });
+    manager = await serviceManager(context, log);
+    const isGranted = agentGrants(config);
+    agent = await ConfiguredAgent.open(config, { write, usage, version, clock: systemClock, log, isGranted });
   } catch (error) {
     log.error("agent_start_failed", { error: errorMessage(error) });
     return exitFailure;
   }
-  agent.start();
+  const ready = agent.start();
   collectLoading(context.stop);
-  context.onHangup(() =>
-    log.warning("reload_unavailable", { hint: "Restart the agent to have it read its configuration" })
-  );
+  const watchdog = manager === null ? null : createWatchdog(agent, { manager, context, log });
+  watchdog?.start(ready);
+  hangups.listen(async () => {
+    await watchdog?.reloading();
+    await agent.reload(await readConfigAgain(context));
+    await watchdog?.ready();
+  });
   await aborted(context.stop);
   log.info("shutdown_signal_received", { signal: context.stop.reason });
+  await watchdog?.stop();
+  await hangups.stop();
   await agent.stop();
+  manager?.close();
   log.info("agent_stopped");
   return exitClean;
 }
@@ -57,47 +60,51 @@ function collectLoading(stop: AbortSignal): void {
   void systemClock.sleep(limits.loadingCollectedMs, stop).then(gc);
 }
 
-async function openAgent(
-  config: Config,
-  { log, version, usage }: { log: Log; version: string; usage: () => ProcessUsage },
-): Promise<Agent> {
-  const clock = systemClock;
-  const origin = { project: config.listener.projectId, host: Deno.hostname(), version };
-  const caCertificates = config.listener.caFile === "" ? [] : [await Deno.readTextFile(config.listener.caFile)];
-  const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock) });
-  const delivery = createHttpDelivery({
-    url: config.listener.url!,
-    apiKey: config.listener.apiKey.reveal(),
-    timeoutMs: config.listener.timeoutS * 1_000,
-    compression: config.listener.compression,
-    caCertificates,
-    userAgent: `bitville-postgres-agent/${version}`,
-    clock,
-  });
-  const { password, ...connection } = config.database;
-  const database = openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
-  const { intervalS } = config.collection;
-  const cpus = navigator.hardwareConcurrency;
-  const governor = new Governor({ clock, log, intervalMs: intervalS * 1_000, cpus });
-  const sampler = new BurstSampler({ database, log, clock, queryText: config.collection.queryText });
-  const burst = new BurstRun({ sampler, governor, clock, log, cpus });
-  const collectors = collectorsOf(config, { database, log, clock, command: "start", restraint: governor });
-  const schedule = scheduleOnCron;
-  const logs = (parts: Parameters<NonNullable<AgentParts["createLogRun"]>>[0]) =>
-    logRunOf(config, { database, log, clock, ...parts });
-  const parts = {
-    outbox,
-    delivery,
-    database,
-    collectors,
-    schedule,
-    intervalS,
-    clock,
-    random,
-    usage,
-    log,
-    governor,
-    burst,
-  };
-  return new Agent({ ...parts, createLogRun: logs });
+/** SIGHUPs, from the first moment on: without a listener one would end the process. */
+class Hangups {
+  #handle: (() => Promise<void>) | null = null;
+  #pending = false;
+  #handling: Promise<void> | null = null;
+
+  constructor(onHangup: CommandContext["onHangup"]) {
+    onHangup(() => {
+      this.#pending = true;
+      this.#next();
+    });
+  }
+
+  /** Handles them from now on, one at a time; those that come meanwhile are one more. */
+  listen(handle: () => Promise<void>): void {
+    this.#handle = handle;
+    this.#next();
+  }
+
+  /** Handles no more, and waits for the one under way. */
+  async stop(): Promise<void> {
+    this.#handle = null;
+    await this.#handling;
+  }
+
+  #next(): void {
+    if (this.#handle === null || this.#handling !== null || !this.#pending) return;
+    this.#pending = false;
+    this.#handling = this.#handle().finally(() => {
+      this.#handling = null;
+      this.#next();
+    });
+  }
+}
+
+/** Null when the agent was not started by one. */
+async function serviceManager(context: CommandContext, log: Log): Promise<ServiceManager | null> {
+  const sockets = notifySockets(context.environment);
+  return sockets === null ? null : await openServiceManager(sockets, log);
+}
+
+function createWatchdog(
+  agent: ConfiguredAgent,
+  { manager, context, log }: { manager: ServiceManager; context: CommandContext; log: Log },
+): Watchdog {
+  const health = () => agent.health;
+  return new Watchdog({ manager, watchdogMs: watchdogMs(context.environment), health, clock: systemClock, log });
 }

@@ -166,8 +166,9 @@ Deno.test("loadConfig refuses everything that is wrong at once, with section, ke
       key: "url",
       variable: null,
       value: "ftp://x",
-      message: "Cannot use listener.url because it must be an http or https URL with a plain host and without user " +
-        "name and password: current value is ftp://x",
+      message:
+        "Cannot use listener.url because it must be an http or https URL with a plain host, without user name and " +
+        "password, and without a port of another protocol such as 22, 25 or 6000: current value is ftp://x",
     },
     {
       section: "database",
@@ -222,7 +223,7 @@ Deno.test("systemd/postgres-agent.ini.example loads without a warning, as it is 
   const files = Object.fromEntries(
     [...text.matchAll(/(?:_file|sslrootcert) = (.*)$/gm)].map(([, path]) => [path, "-----BEGIN CERTIFICATE-----"]),
   );
-  const asItIs = await config({ ini: text, files, requires: "listener" });
+  const asItIs = await config({ ini: text, files, requires: "database" });
   assert.equal(asItIs.database.user, "bitville_monitor");
   // A comment without a blank behind its ; is a setting that is left at its default.
   const used = text.replace(/^;(?=\S)/gm, "");

@@ -18,6 +18,8 @@ export type Outcome =
     status: number | null;
     /** What the listener asked for with `Retry-After`, in milliseconds. */
     retryAfterMs: number | null;
+    /** What stays wrong until somebody mends it, and how; null for what passes by itself. */
+    refused: { what: "key" | "certificate"; hint: string } | null;
   }
   /** Not ever: this document is set aside, the next one goes on. No status: it is damaged and was not sent. */
   | { kind: "rejected"; reason: string; status: number | null };

@@ -14,6 +14,8 @@ export interface Draft {
   /** When it was collected. */
   timestamp: Date;
   data: Record<string, unknown>;
+  /** The mark up to which it tells of losses (`loss_ledger.ts`); once it is delivered they need no telling any more. */
+  tells?: number;
 }
 
 /** A sealed document: its identity, and its JSON as it goes to the listener on every attempt. */

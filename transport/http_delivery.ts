@@ -10,6 +10,7 @@ import { errorMessage } from "../log.ts";
 import type { Delivery, Outcome } from "./delivery.ts";
 import { decompress } from "./gzip.ts";
 import type { OutboxEntry } from "./outbox.ts";
+import { readTlsProblem } from "./tls_errors.ts";
 
 /** Where documents go, and how. */
 export interface HttpDeliveryOptions {
@@ -23,7 +24,7 @@ export interface HttpDeliveryOptions {
   /** PEM certificates to trust beside the well-known ones. */
   caCertificates: string[];
   userAgent: string;
-  clock: Pick<Clock, "now">;
+  clock: Pick<Clock, "now" | "sleep">;
 }
 
 /** Makes a way to the listener. Close it. */
@@ -56,10 +57,40 @@ async function send(
     // A redirect is not followed: it would carry the key to a place that nobody configured.
     const response = await fetch(options.url, { ...request, client: options.client, redirect: "manual", signal });
     const outcome = readAnswer(response, options.clock.now());
-    await finishBody(response);
+    await finishBody(response, options.clock);
     return outcome;
   } catch (error) {
-    return { kind: "retry", reason: reasonOf(error, options), status: null, retryAfterMs: null };
+    return readFailure(error, options);
+  }
+}
+
+/** What a listener said to a request without a document, or why it said nothing. */
+export type ListenerAnswer =
+  | {
+    kind: "answer";
+    status: number;
+    /** Of its `Date` header; null without one. */
+    date: Date | null;
+    /** Where a redirect leads. */
+    location: string | null;
+  }
+  /** `hint`: what to do about a certificate. */
+  | { kind: "none"; reason: string; hint: string | null };
+
+/** Asks as documents do, with the key and without a body: there is nothing that a listener could take. Never throws. */
+export async function probeListener(options: HttpDeliveryOptions, stop: AbortSignal): Promise<ListenerAnswer> {
+  using client = Deno.createHttpClient({ caCerts: options.caCertificates });
+  const headers = { "authorization": `Bearer ${options.apiKey}`, "user-agent": options.userAgent };
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(options.timeoutMs)]);
+  try {
+    const response = await fetch(options.url, { method: "POST", headers, client, redirect: "manual", signal });
+    await finishBody(response, options.clock);
+    const date = dateOf(response);
+    const location = response.headers.get("location");
+    return { kind: "answer", status: response.status, date, location };
+  } catch (error) {
+    const { reason, refused } = readFailure(error, options);
+    return { kind: "none", reason, hint: refused?.hint ?? null };
   }
 }
 
@@ -81,7 +112,17 @@ function readAnswer(response: Response, now: Date): Outcome {
     ? `The listener answered ${status}, a redirect, which is not followed: set listener.url to the final address`
     : `The listener answered ${status}`;
   if (status >= 400 && status < 500 && !retriedClientErrors.has(status)) return { kind: "rejected", reason, status };
-  return { kind: "retry", reason, status, retryAfterMs: parseRetryAfter(response.headers.get("retry-after"), now) };
+  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), dateOf(response) ?? now);
+  const refused = status === 401 || status === 403 ? { what: "key", hint: keyHint } as const : null;
+  return { kind: "retry", reason, status, retryAfterMs, refused };
+}
+
+const keyHint = "Check listener.api_key and project_id";
+
+/** The listener's own clock: what it says of a date does not depend on whether ours is right. */
+function dateOf({ headers }: Response): Date | null {
+  const ms = parseHttpDate(headers.get("date") ?? "");
+  return ms === null ? null : new Date(ms);
 }
 
 /** Of the 4xx, those that say nothing against the document itself. */
@@ -90,36 +131,51 @@ const retriedClientErrors: ReadonlySet<number> = new Set([401, 403, 408, 425, 42
 /** Milliseconds to wait; null without the header or with a wrong one. Seconds or an HTTP date (RFC 9110, 10.2.3). */
 export function parseRetryAfter(value: string | null, now: Date): number | null {
   if (value === null) return null;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1_000 : Date.parse(value) - now.getTime();
-  if (!Number.isFinite(ms)) return null;
+  const dateMs = parseHttpDate(value);
+  if (dateMs === null && !/^\d+$/.test(value.trim())) return null;
+  const ms = dateMs === null ? Number(value) * 1_000 : dateMs - now.getTime();
   return Math.min(Math.max(ms, 0), limits.retryAfterMaxMs);
 }
 
+/** Milliseconds since 1970. The name of a day comes first: `Date.parse` itself takes "-5" for a date. */
+function parseHttpDate(text: string): number | null {
+  const ms = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? null : ms;
+}
+
 /**
- * Reads what is left of the answer, so that the connection can be used again. The status has been read: whatever
- * happens to the body changes nothing about the outcome, or a listener with a wrong length would get the same
- * document for ever.
+ * Reads what is left of the answer, so that the connection can be used again; of a body that is long or slow it reads
+ * no more and has the connection dropped. The status has been read: whatever happens to the body changes nothing about
+ * the outcome, or a listener with a wrong length would get the same document for ever.
  */
-async function finishBody(response: Response): Promise<void> {
+async function finishBody(response: Response, clock: Pick<Clock, "sleep">): Promise<void> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  const read = new AbortController();
+  void clock.sleep(limits.answerBodyMs, read.signal).then(() => reader.cancel()).catch(() => undefined);
   try {
-    const reader = response.body?.getReader();
-    for (let bytes = 0; reader !== undefined;) {
+    for (let bytes = 0; bytes <= limits.answerBytesMax;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) break;
       bytes += value.length;
-      if (bytes > limits.answerBytesMax) return await reader.cancel();
     }
   } catch {
     // The connection is gone, or the time is up.
+  } finally {
+    // Has the reader cancelled: nothing is left of a body that was read to its end.
+    read.abort();
   }
 }
 
 /** What went wrong, in words that name the listener's host and never the key, nor a query that may hold another. */
-function reasonOf(error: unknown, options: HttpDeliveryOptions): string {
+function readFailure(error: unknown, options: HttpDeliveryOptions): Outcome & { kind: "retry" } {
   const { host, href, origin, pathname } = options.url;
+  const failure = { kind: "retry", status: null, retryAfterMs: null } as const;
   if (error instanceof DOMException && error.name === "TimeoutError") {
-    return `No answer from ${host} within ${options.timeoutMs} ms`;
+    return { ...failure, reason: `No answer from ${host} within ${options.timeoutMs} ms`, refused: null };
   }
   const message = errorMessage(error).replaceAll(href, origin + pathname);
-  return `Cannot reach ${host}: ${message}`.replaceAll(options.apiKey, "[secret]");
+  const tls = readTlsProblem(message, host);
+  const reason = (tls?.reason ?? `Cannot reach ${host}: ${message}`).replaceAll(options.apiKey, "[secret]");
+  return { ...failure, reason, refused: tls?.isCertificate ? { what: "certificate", hint: tls.hint } : null };
 }

@@ -1,29 +1,28 @@
 /**
- * The outbox in Deno KV, a SQLite file. Keys and values are in `kv_records.ts`.
+ * The outbox on Deno KV, and what keeps it going when its file is damaged or cannot be written.
  *
  * Invariants beside those of `outbox.ts`:
  *
- * - the state is written in the same commit as whatever it counts (`kv_state.ts`);
- * - a document becomes visible with its header. Chunks that did not fit the header's commit are written before it, so
- *   a crash or a failed put leaves chunks of numbers not yet given, which the next start or put removes: they must not
- *   end up in another document;
- * - queue messages are wake-ups: they carry nothing, and losing one loses nothing, because every start drains;
- * - the file never shrinks, so the cap counts stored bytes, never the file's size.
+ * - while the file takes writes, documents are in it and nowhere else; while it does not, new ones wait in memory
+ *   (`held_documents.ts`), numbers in the file are below those in memory, and one probe at a time tries again;
+ * - a document in memory can be sent once its number is safe (`kv_numbers.ts`);
+ * - a document that is settled and cannot be deleted is not handed out again by this process.
  *
  * @module
  */
 
-import { join } from "node:path";
+import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
-import { claimBufferDirectory } from "./buffer_directory.ts";
-import type { BufferDirectory } from "./buffer_directory.ts";
-import type { Draft, Seal, SealedDocument } from "./envelope.ts";
-import { compress } from "./gzip.ts";
-import * as records from "./kv_records.ts";
-import type { Header } from "./kv_records.ts";
-import { KvRoom } from "./kv_room.ts";
-import { KvState } from "./kv_state.ts";
+import type { Log } from "../log.ts";
+import type { Draft, Seal } from "./envelope.ts";
+import { KvAccess } from "./kv_access.ts";
+import { Books } from "./kv_books.ts";
+import { Holding, type SealedDraft } from "./kv_holding.ts";
+import { parseHeader } from "./kv_records.ts";
+import type { Step } from "./kv_state.ts";
+import type { KvStore } from "./kv_store.ts";
 import { Mutex } from "./mutex.ts";
+import { NumberRanges } from "./number_ranges.ts";
 import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
 
 /** What an outbox is opened with. */
@@ -33,225 +32,234 @@ export interface KvOutboxOptions {
   /** The cap, in bytes as stored. */
   maxBytes: number;
   seal: Seal;
+  clock: Clock;
+  log: Log;
   /** Smaller in tests. */
   documentBytesMax?: number;
+  heldBytesMax?: number;
+  probeMs?: number;
+  /** Called before and after each step that a crash could fall between: tests die there. */
+  step?: Step;
 }
 
-/** Opens the outbox of a folder. Throws `BufferInUseError`, or why the file cannot be used. Close it. */
+/**
+ * Opens the outbox of a folder. A damaged file is replaced, and one that cannot be written now is done without until it
+ * can. Throws `BufferInUseError`, or why the folder can never be one. Close it.
+ */
 export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
-  const directory = await claimBufferDirectory(options.path);
-  try {
-    const kv = await openFile(join(options.path, "outbox.kv"));
-    try {
-      const state = await KvState.read(kv);
-      await removeUnfinishedChunks(kv, state.value.nextSequence);
-      return new KvOutbox(kv, directory, { ...options, state });
-    } catch (error) {
-      kv.close();
-      throw error;
-    }
-  } catch (error) {
-    directory[Symbol.dispose]();
-    throw error;
-  }
-}
-
-/** Delivered once or not at all: it carries nothing. */
-const wakeOptions = { backoffSchedule: [], keysIfUndelivered: [] };
-
-async function openFile(path: string): Promise<Deno.Kv> {
-  try {
-    // SQLite gives its other files this one's mode.
-    (await Deno.open(path, { create: true, write: true, mode: 0o600 })).close();
-    return await Deno.openKv(path);
-  } catch (cause) {
-    const message = `Cannot open the outbox "${path}": if it is damaged, move it away and the agent begins a new one`;
-    throw new Error(message, { cause });
-  }
+  const outbox = new KvOutbox(options);
+  await outbox.open();
+  return outbox;
 }
 
 class KvOutbox implements Outbox {
-  readonly #kv: Deno.Kv;
-  readonly #directory: BufferDirectory;
-  readonly #maxBytes: number;
-  readonly #documentBytesMax: number;
-  readonly #seal: Seal;
-  readonly #state: KvState;
-  readonly #room: KvRoom;
+  #maxBytes: number;
+  readonly #log: Log;
+  readonly #books = new Books();
   readonly #mutex = new Mutex();
+  readonly #access: KvAccess;
+  readonly #holding: Holding;
+  /** Settled, and still in the file because it could not be written; those that were refused with the reason. */
+  readonly #settled = new NumberRanges();
+  readonly #refused = new Map<number, string>();
+  readonly #closed = Promise.withResolvers<void>();
+  #wake: () => void = () => undefined;
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
-  /** A wake-up is on its way: another would say the same. */
-  #wakeQueued = false;
-  /** A put has failed: chunks of it may be in the file. */
-  #hasUnfinished = false;
 
-  constructor(kv: Deno.Kv, directory: BufferDirectory, options: KvOutboxOptions & { state: KvState }) {
-    this.#kv = kv;
-    this.#directory = directory;
+  constructor(options: KvOutboxOptions) {
+    const { path: folder, clock, log, step = () => undefined } = options;
+    const { documentBytesMax = limits.documentBytesMax, heldBytesMax = limits.heldBytesMax } = options;
+    const books = this.#books;
     this.#maxBytes = options.maxBytes;
-    this.#documentBytesMax = options.documentBytesMax ?? limits.documentBytesMax;
-    this.#seal = options.seal;
-    this.#state = options.state;
-    this.#room = new KvRoom(kv, options.state, options.maxBytes);
+    const maxBytes = () => this.#maxBytes;
+    this.#log = log;
+    this.#access = new KvAccess({
+      ...{ folder, maxBytes, books, clock, log, step },
+      probeMs: options.probeMs ?? limits.outboxProbeMs,
+      exclusively: (task) => this.#mutex.run(task),
+      known: () => ({ held: this.#holding.numbered, settled: this.#settled }),
+      flush: (store) => this.#flush(store),
+      figures: () => this.#figures(),
+    });
+    const { numbers } = this.#access;
+    const { seal } = options;
+    this.#holding = new Holding({ books, numbers, seal, maxBytes, documentBytesMax, heldBytesMax });
+  }
+
+  /** Once, before anything else. */
+  async open(): Promise<void> {
+    await this.#access.open();
+    const evicted = await this.#access.attempt((store) => store.shrink());
+    if (evicted === null || evicted.records === 0) return;
+    const fields = { evicted_count: evicted.records, evicted_bytes: evicted.bytes, max_bytes: this.#maxBytes };
+    this.#log.error("buffer_eviction_complete", fields);
   }
 
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
     return this.#mutex.run(async () => {
-      if (this.#hasUnfinished) await this.#removeUnfinished();
-      const document = this.#seal(draft, this.#state.value.nextSequence);
-      const json = new TextEncoder().encode(document.json);
-      if (json.length > this.#documentBytesMax) return await this.#refuse(document, json.length, checkpoints);
-      const gzip = await compress(json);
-      const bytes = records.storedBytes({ gzipBytes: gzip.length });
-      if (bytes > this.#maxBytes) return await this.#refuse(document, bytes, checkpoints);
-      const evicted = await this.#room.make(bytes, { leased: this.#leased });
-      this.#hasUnfinished = true;
-      await this.#store(document, gzip, checkpoints);
-      this.#hasUnfinished = false;
-      return { kind: "stored", id: document.id, sequence: document.sequence, bytes, evicted };
+      const put = await this.#put(draft, checkpoints);
+      queueMicrotask(this.#wake);
+      return put;
     });
   }
 
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
-    return this.#mutex.run(() => this.#state.commit(withCheckpoints(this.#kv.atomic(), checkpoints), {}));
+    return this.#mutex.run(async () => {
+      const saved = await this.#write(async (store) => {
+        await store.save(checkpoints);
+        return true;
+      });
+      if (saved === null) this.#holding.keep(checkpoints);
+    });
   }
 
-  async checkpoints(prefix: string): Promise<Map<string, unknown>> {
-    const found = new Map<string, unknown>();
-    for await (const { key, value } of this.#kv.list({ prefix: ["checkpoint"] })) {
-      if (String(key[1]).startsWith(prefix)) found.set(String(key[1]), value);
-    }
-    return found;
+  checkpoints(prefix: string): Promise<Map<string, unknown>> {
+    return this.#mutex.run(async () => {
+      const found = await this.#access.attempt((store) => store.checkpoints()) ?? new Map<string, unknown>();
+      for (const { name, value } of this.#holding.checkpoints()) {
+        if (value === undefined) found.delete(name);
+        else found.set(name, value);
+      }
+      return new Map([...found].filter(([name]) => name.startsWith(prefix)));
+    });
   }
 
-  oldest(): Promise<OutboxEntry | null> {
+  oldest(from = 0): Promise<OutboxEntry | null> {
     return this.#mutex.run(async () => {
       this.#leased = null;
-      for await (const { key, value } of this.#kv.list({ prefix: ["document"] })) {
-        const entry = await this.#read(value);
-        if (entry !== null) {
-          this.#leased = entry.sequence;
-          return entry;
-        }
-        await this.#room.setAside(Number(key[1]), value, "Damaged in the outbox");
-      }
-      return null;
+      const entry = await this.#oldestStored(from) ?? this.#holding.oldest(from);
+      this.#leased = entry?.sequence ?? null;
+      return entry;
     });
   }
 
   acknowledge(sequence: number): Promise<void> {
     return this.#mutex.run(async () => {
-      const header = await this.#header(sequence);
-      if (header !== null) await this.#room.remove([header], "document");
       this.#leased = null;
+      if (this.#holding.settle(sequence)) {
+        await this.#access.numbers.runAhead({ durable: false });
+        return;
+      }
+      const settled = await this.#write(async (store) => {
+        await store.settle([sequence]);
+        return true;
+      });
+      if (settled === null) this.#settled.add(sequence);
     });
   }
 
   reject(sequence: number, reason: string): Promise<void> {
     return this.#mutex.run(async () => {
-      const { value } = await this.#kv.get(records.documentKey(sequence));
-      if (value !== null) await this.#room.setAside(sequence, value, reason);
       this.#leased = null;
+      if (!this.#holding.reject(sequence)) await this.#setAside(sequence, reason);
     });
   }
 
   listen(wake: () => void): Promise<void> {
-    return this.#kv.listenQueue(() => {
-      this.#wakeQueued = false;
-      wake();
-    });
+    this.#wake = wake;
+    return this.#closed.promise;
   }
 
-  async oldestAt(): Promise<string | null> {
-    for await (const { value } of this.#kv.list({ prefix: ["document"] }, { limit: 1 })) {
-      return records.parseHeader(value)?.timestamp ?? null;
-    }
-    return null;
+  oldestAt(): Promise<string | null> {
+    return this.#mutex.run(async () => {
+      const header = await this.#access.attempt(async (store) => {
+        const sequence = await store.firstSequence(this.#settled);
+        return sequence === null ? null : await store.header(sequence);
+      });
+      return parseHeader(header)?.timestamp ?? this.#holding.oldest(0)?.timestamp ?? null;
+    });
   }
 
   status(): OutboxStatus {
-    const { nextSequence, bytes, evictedRecords, evictedBytes, rejectedRecords } = this.#state.value;
-    const loss = { evictedRecords, evictedBytes, rejectedRecords };
-    return { records: this.#state.value.records, bytes, maxBytes: this.#maxBytes, nextSequence, loss };
+    const { records, bytes, nextSequence, deliveredRecords, ...state } = this.#books.state;
+    const { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords } = state;
+    const lost = { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords };
+    const loss = { ...lost, quarantinedFiles: state.quarantinedFiles, untold: this.#books.losses };
+    const waiting = records + this.#holding.numbered;
+    return { records: waiting, bytes, maxBytes: this.#maxBytes, nextSequence, deliveredRecords, loss };
+  }
+
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
   }
 
   close(): Promise<void> {
-    return this.#mutex.run(() => {
-      this.#kv.close();
-      this.#directory[Symbol.dispose]();
-      return Promise.resolve();
+    return this.#mutex.run(async () => {
+      await this.#access.close();
+      this.#closed.resolve();
     });
   }
 
-  /** Writes the chunks, and with the last of them the header, the state and the wake-up. */
-  async #store(document: SealedDocument, gzip: Uint8Array, checkpoints: readonly Checkpoint[]): Promise<void> {
-    const { id, sequence, type, timestamp } = document;
-    const chunks = records.cutIntoChunks(gzip, limits.chunkBytesMax);
-    const header: Header = { id, sequence, type, timestamp, chunks: chunks.length, gzipBytes: gzip.length };
-    let operation = this.#kv.atomic();
-    for (const [index, chunk] of chunks.entries()) {
-      if (index > 0 && index % limits.chunksPerCommitMax === 0) {
-        await operation.commit();
-        operation = this.#kv.atomic();
+  async #put(draft: Draft, checkpoints: readonly Checkpoint[]): Promise<Put> {
+    const { numbers, isWritable } = this.#access;
+    let sealed: SealedDraft | null = null;
+    if (isWritable) {
+      await numbers.reserve();
+      sealed = await this.#holding.seal(draft, this.#books.state.nextSequence, checkpoints);
+      const put = await this.#store(sealed);
+      if (put !== null) return put;
+    }
+    return await this.#holding.hold(draft, checkpoints, { sealed, leased: this.#leased });
+  }
+
+  async #store({ document, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {
+    const { id, sequence } = document;
+    const put = await this.#write<Put>(async (store) => {
+      if (!isTooLarge) {
+        const evicted = await store.put(document, { leased: this.#leased });
+        return { kind: "stored", id, sequence, bytes, evicted };
       }
-      operation.set(records.chunkKey(sequence, index), chunk);
-    }
-    withCheckpoints(operation, checkpoints).set(records.documentKey(sequence), header);
-    const { nextSequence, records: waiting, bytes } = this.#state.value;
-    const change = { nextSequence: nextSequence + 1, records: waiting + 1, bytes: bytes + records.storedBytes(header) };
-    if (this.#wakeQueued) return await this.#state.commit(operation, change);
-    // Noted before the commit: the wake-up may come before the commit has answered.
-    this.#wakeQueued = true;
-    try {
-      await this.#state.commit(operation.enqueue({ wake: true }, wakeOptions), change);
-    } catch (error) {
-      this.#wakeQueued = false;
-      throw error;
-    }
-  }
-
-  /** The state is read first: a commit that was reported as failed may have taken effect, and then keeps its chunks. */
-  async #removeUnfinished(): Promise<void> {
-    await this.#state.readAgain();
-    await removeUnfinishedChunks(this.#kv, this.#state.value.nextSequence);
-    this.#hasUnfinished = false;
-  }
-
-  /** Uses up the document's number and counts it, so that the listener can tell the hole from a delay. */
-  async #refuse(document: SealedDocument, bytes: number, checkpoints: readonly Checkpoint[]): Promise<Put> {
-    const { nextSequence, evictedRecords, evictedBytes } = this.#state.value;
-    await this.#state.commit(withCheckpoints(this.#kv.atomic(), checkpoints), {
-      nextSequence: nextSequence + 1,
-      evictedRecords: evictedRecords + 1,
-      evictedBytes: evictedBytes + bytes,
+      await store.refuse({ ...document, bytes }, document.checkpoints);
+      return { kind: "too_large", sequence, bytes };
     });
-    return { kind: "too_large", sequence: document.sequence, bytes };
+    if (put !== null) await this.#follow();
+    return put;
   }
 
-  async #header(sequence: number): Promise<Header | null> {
-    return records.parseHeader((await this.#kv.get(records.documentKey(sequence))).value);
+  /** Notes how far the outbox is: up to which number everything is delivered, or lost and told. */
+  async #follow(): Promise<void> {
+    const first = await this.#access.attempt((store) => store.firstSequence(this.#settled));
+    const untold = this.#books.losses.ranges[0]?.from ?? Number.POSITIVE_INFINITY;
+    await this.#access.numbers.follow(Math.min(first ?? this.#books.state.nextSequence, untold) - 1);
   }
 
-  async #read(value: unknown): Promise<OutboxEntry | null> {
-    const header = records.parseHeader(value);
-    if (header === null) return null;
-    const chunks: unknown[] = [];
-    for await (const chunk of this.#kv.list({ prefix: ["chunk", header.sequence] })) chunks.push(chunk.value);
-    return records.joinChunks(header, chunks);
+  async #write<T>(task: (store: KvStore) => Promise<T>): Promise<T | null> {
+    return this.#access.isWritable ? await this.#access.attempt(task) : null;
   }
-}
 
-function withCheckpoints(operation: Deno.AtomicOperation, checkpoints: readonly Checkpoint[]): Deno.AtomicOperation {
-  for (const { name, value } of checkpoints) {
-    const key = records.checkpointKey(name);
-    if (value === undefined) operation.delete(key);
-    else operation.set(key, value);
+  async #oldestStored(from: number): Promise<OutboxEntry | null> {
+    for (;;) {
+      const found = await this.#access.attempt((store) => store.oldest(this.#settled, from));
+      if (found === null) return null;
+      if (found.entry !== null) return found.entry;
+      await this.#setAside(found.sequence, "Damaged in the outbox");
+    }
   }
-  return operation;
-}
 
-async function removeUnfinishedChunks(kv: Deno.Kv, nextSequence: number): Promise<void> {
-  const unfinished = { prefix: ["chunk"], start: ["chunk", nextSequence] };
-  for await (const { key } of kv.list(unfinished)) await kv.delete(key);
+  async #setAside(sequence: number, reason: string): Promise<void> {
+    const done = await this.#write(async (store) => {
+      await store.setAside(sequence, reason);
+      return true;
+    });
+    if (done !== null) return;
+    this.#settled.add(sequence);
+    this.#refused.set(sequence, reason);
+  }
+
+  /** First what leaves the file, for that makes room. */
+  async #flush(store: KvStore): Promise<void> {
+    for (const [sequence, reason] of this.#refused) await store.setAside(sequence, reason);
+    this.#refused.clear();
+    await store.settle(this.#settled.numbers());
+    this.#settled.clear();
+    await this.#holding.flush(store, { leased: this.#leased });
+    await this.#follow();
+    queueMicrotask(this.#wake);
+  }
+
+  #figures(): Record<string, unknown> {
+    const { heldBytes, droppedRecords } = this.#holding.figures;
+    return { held_records: this.#holding.numbered, held_bytes: heldBytes, dropped_records: droppedRecords };
+  }
 }

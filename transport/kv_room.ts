@@ -6,17 +6,18 @@
 
 import * as limits from "../limits.ts";
 import * as records from "./kv_records.ts";
-import type { Header, OutboxState } from "./kv_records.ts";
+import type { Header } from "./kv_records.ts";
 import type { KvState } from "./kv_state.ts";
+import { withLost, withoutTold } from "./loss_ledger.ts";
 import type { Evicted } from "./outbox.ts";
 
-/** The room of an outbox: what is in it never passes `maxBytes`. */
+/** The room of an outbox: what is in it never passes the cap after a document was put in. */
 export class KvRoom {
   readonly #kv: Deno.Kv;
   readonly #state: KvState;
-  readonly #maxBytes: number;
+  readonly #maxBytes: () => number;
 
-  constructor(kv: Deno.Kv, state: KvState, maxBytes: number) {
+  constructor(kv: Deno.Kv, state: KvState, maxBytes: () => number) {
     this.#kv = kv;
     this.#state = state;
     this.#maxBytes = maxBytes;
@@ -26,14 +27,17 @@ export class KvRoom {
   async make(bytes: number, { leased }: { leased: number | null }): Promise<Evicted> {
     const evicted = { records: 0, bytes: 0 };
     for (const kind of ["rejected", "document"] as const) {
-      while (this.#state.value.bytes + bytes > this.#maxBytes) {
+      while (this.#state.value.bytes + bytes > this.#maxBytes()) {
         const batch = await this.#oldestHeaders(kind, {
-          bytes: this.#state.value.bytes + bytes - this.#maxBytes,
+          bytes: this.#state.value.bytes + bytes - this.#maxBytes(),
           leased,
         });
         if (batch.length === 0) break;
-        await this.remove(batch, kind, { evicting: kind === "document" });
-        if (kind === "rejected") continue;
+        if (kind === "rejected") {
+          await this.#forget(batch);
+          continue;
+        }
+        await this.#evict(batch);
         evicted.records += batch.length;
         evicted.bytes += sum(batch.map(records.storedBytes));
       }
@@ -61,23 +65,50 @@ export class KvRoom {
     return batch;
   }
 
-  /** Deletes documents with their chunks and subtracts them from the state. */
-  async remove(batch: Header[], kind: "document" | "rejected", options = { evicting: false }): Promise<void> {
+  /** The listener has them. What they told of losses needs no telling any more. At most a commit's worth. */
+  async settle(batch: Header[]): Promise<void> {
+    const { bytes, records: waiting, deliveredRecords } = this.#state.value;
+    const change = {
+      bytes: less(bytes, sum(batch.map(records.storedBytes))),
+      records: less(waiting, batch.length),
+      deliveredRecords: deliveredRecords + batch.length,
+    };
+    const losses = withoutTold(this.#state.losses, Math.max(0, ...batch.map(({ tells }) => tells ?? 0)));
+    await this.#state.commit(this.#deletionOf("document", batch), { change, losses });
+  }
+
+  async #evict(batch: Header[]): Promise<void> {
+    const { bytes, records: waiting, evictedRecords, evictedBytes } = this.#state.value;
+    const freed = sum(batch.map(records.storedBytes));
+    const change = {
+      bytes: less(bytes, freed),
+      records: less(waiting, batch.length),
+      evictedRecords: evictedRecords + batch.length,
+      evictedBytes: evictedBytes + freed,
+    };
+    const losses = withLost(this.#state.losses, "evicted", batch.map(records.lostDocument));
+    await this.#state.commit(this.#deletionOf("document", batch), { change, losses });
+  }
+
+  /** Rejected documents are counted already. */
+  async #forget(batch: Header[]): Promise<void> {
+    const { bytes, rejectedKept, rejectedBytes } = this.#state.value;
+    const freed = sum(batch.map(records.storedBytes));
+    const change = {
+      bytes: less(bytes, freed),
+      rejectedKept: less(rejectedKept, batch.length),
+      rejectedBytes: less(rejectedBytes, freed),
+    };
+    await this.#state.commit(this.#deletionOf("rejected", batch), { change });
+  }
+
+  #deletionOf(kind: "document" | "rejected", batch: Header[]): Deno.AtomicOperation {
     const operation = this.#kv.atomic();
-    for (const header of batch) {
-      operation.delete([kind, header.sequence]);
-      for (let index = 0; index < header.chunks; index++) operation.delete(records.chunkKey(header.sequence, index));
+    for (const { sequence, chunks } of batch) {
+      operation.delete([kind, sequence]);
+      for (let index = 0; index < chunks; index++) operation.delete(records.chunkKey(sequence, index));
     }
-    const state = this.#state.value;
-    const bytes = sum(batch.map(records.storedBytes));
-    const change: Partial<OutboxState> = { bytes: Math.max(0, state.bytes - bytes) };
-    if (kind === "document") change.records = state.records - batch.length;
-    else Object.assign(change, lessRejected(state, batch.length, bytes));
-    if (options.evicting) {
-      change.evictedRecords = state.evictedRecords + batch.length;
-      change.evictedBytes = state.evictedBytes + bytes;
-    }
-    await this.#state.commit(operation, change);
+    return operation;
   }
 
   /** Moves a document from those that wait to those that were rejected, and keeps these within their bounds. */
@@ -86,29 +117,32 @@ export class KvRoom {
     const operation = this.#kv.atomic().delete(records.documentKey(sequence));
     operation.set(records.rejectedKey(sequence), header);
     const state = this.#state.value;
-    await this.#state.commit(operation, {
-      records: state.records - 1,
+    const change = {
+      records: less(state.records, 1),
       rejectedRecords: state.rejectedRecords + 1,
       rejectedKept: state.rejectedKept + 1,
       rejectedBytes: state.rejectedBytes + records.storedBytes(header),
-    });
+    };
+    const losses = withLost(this.#state.losses, "rejected", [records.lostDocument(header)]);
+    await this.#state.commit(operation, { change, losses });
     while (this.#rejectedExcess() > 0) {
       const batch = await this.#oldestHeaders("rejected", { bytes: this.#rejectedExcess(), leased: null });
       if (batch.length === 0) return;
-      await this.remove(batch, "rejected");
+      await this.#forget(batch);
     }
   }
 
   /** Bytes by which the rejected documents pass their share; 1 when there are just too many of them. */
   #rejectedExcess(): number {
     const { rejectedKept, rejectedBytes } = this.#state.value;
-    const excess = rejectedBytes - this.#maxBytes * limits.rejectedShareMax;
+    const excess = rejectedBytes - this.#maxBytes() * limits.rejectedShareMax;
     return rejectedKept > limits.rejectedRecordsMax ? Math.max(1, excess) : excess;
   }
 }
 
-function lessRejected(state: OutboxState, count: number, bytes: number): Partial<OutboxState> {
-  return { rejectedKept: state.rejectedKept - count, rejectedBytes: Math.max(0, state.rejectedBytes - bytes) };
+/** Never below nothing: of a damaged document the size is not known. */
+function less(figure: number, by: number): number {
+  return Math.max(0, figure - by);
 }
 
 function sum(figures: readonly number[]): number {

@@ -1,60 +1,77 @@
 /**
- * The figures of the outbox, in memory and in the file. They are written in the same commit as whatever they count,
- * checked against the version read before: memory and file cannot part unnoticed.
+ * Commits to the outbox's file, each together with the books (`kv_books.ts`): memory and file cannot part unnoticed,
+ * because every commit checks the version that the one before has left.
  *
  * @module
  */
 
-import { emptyState, type OutboxState, parseState, stateKey } from "./kv_records.ts";
+import type { Books, Entry } from "./kv_books.ts";
+import { lossesKey, type OutboxState, parseState, stateKey } from "./kv_records.ts";
+import { emptyLedger, type LossLedger, parseLedger } from "./loss_ledger.ts";
 
-/** The outbox's state as last committed. */
+/** What a file says. */
+export interface StoredBooks {
+  value: OutboxState;
+  losses: LossLedger;
+}
+
+/** Called before and after each step that a crash could fall between: tests die there. */
+export type Step = (name: string) => void | Promise<void>;
+
+/** The books of one open file. */
 export class KvState {
   readonly #kv: Deno.Kv;
-  #value: OutboxState;
-  #versionstamp: string;
+  readonly #step: Step;
+  readonly books: Books;
+  #versionstamp: string | null = null;
+  #writtenLosses: LossLedger | null = null;
 
-  private constructor(kv: Deno.Kv, stored: { value: OutboxState; versionstamp: string }) {
+  constructor(kv: Deno.Kv, options: { books: Books; step: Step }) {
     this.#kv = kv;
-    this.#value = stored.value;
-    this.#versionstamp = stored.versionstamp;
-  }
-
-  /** Reads the state of a file, or gives a new file its first. Throws what `parseState` throws. */
-  static async read(kv: Deno.Kv): Promise<KvState> {
-    return new KvState(kv, await readOrCreate(kv));
+    this.books = options.books;
+    this.#step = options.step;
   }
 
   get value(): Readonly<OutboxState> {
-    return this.#value;
+    return this.books.state;
   }
 
-  /** Takes over what the file says: after a commit that failed it may be ahead of the memory. */
-  async readAgain(): Promise<void> {
-    const stored = await readOrCreate(this.#kv);
-    this.#value = stored.value;
-    this.#versionstamp = stored.versionstamp;
+  get losses(): LossLedger {
+    return this.books.losses;
   }
 
-  /** Commits the operation together with the changed state: both or neither. */
-  async commit(operation: Deno.AtomicOperation, change: Partial<OutboxState>): Promise<void> {
-    const value = { ...this.#value, ...change };
-    const check = { key: stateKey, versionstamp: this.#versionstamp };
-    const result = await operation.check(check).set(stateKey, value).commit();
-    if (result.ok) {
-      this.#value = value;
-      this.#versionstamp = result.versionstamp;
-      return;
+  /** What the file says, null when it is new. The books are left as they are. Throws what `parseState` throws. */
+  async read(): Promise<StoredBooks | null> {
+    const [state, losses] = await this.#kv.getMany([stateKey, lossesKey]);
+    this.#versionstamp = state!.versionstamp;
+    this.#writtenLosses = null;
+    if (state!.versionstamp === null) return null;
+    return { value: parseState(state!.value), losses: parseLedger(losses!.value) ?? emptyLedger };
+  }
+
+  /** Commits the operation together with the books as they are after the entry: all or nothing. */
+  async commit(operation: Deno.AtomicOperation, entry: Entry): Promise<void> {
+    const value = { ...this.value, ...entry.change };
+    const losses = entry.losses ?? this.losses;
+    if (losses !== this.#writtenLosses) operation.set(lossesKey, losses);
+    await this.#step("before a commit");
+    this.#versionstamp = await this.#commit(operation.set(stateKey, value));
+    await this.#step("after a commit");
+    this.#writtenLosses = losses;
+    this.books.enter(entry);
+  }
+
+  /** A commit may be reported as failed and have taken effect: then the version says so. */
+  async #commit(operation: Deno.AtomicOperation): Promise<string> {
+    const before = this.#versionstamp;
+    try {
+      const result = await operation.check({ key: stateKey, versionstamp: before }).commit();
+      if (result.ok) return result.versionstamp;
+    } catch (error) {
+      const { versionstamp } = await this.#kv.get(stateKey);
+      if (versionstamp === before || versionstamp === null) throw error;
+      return versionstamp;
     }
-    // One process writes, one operation at a time: only a commit that took effect although it was reported as failed
-    // can have changed the state.
-    await this.readAgain();
-    throw new Error("Cannot store because the outbox had changed; its state was read again");
+    throw new Error("Cannot store because the outbox had changed behind the agent's back");
   }
-}
-
-async function readOrCreate(kv: Deno.Kv): Promise<{ value: OutboxState; versionstamp: string }> {
-  const stored = await kv.get(stateKey);
-  if (stored.versionstamp !== null) return { value: parseState(stored.value), versionstamp: stored.versionstamp };
-  const { versionstamp } = await kv.set(stateKey, emptyState);
-  return { value: emptyState, versionstamp };
 }

@@ -5,22 +5,29 @@
  * Invariants, held by both and by `tests/contracts/outbox.ts`:
  *
  * - sequence numbers rise by one a captured document and are never used twice, whatever crashes;
- * - a document that `put` has answered `stored` survives a crash, and has one id for ever;
- * - `oldest` answers in the order of the sequence;
+ * - a document that `put` has answered `stored` survives a crash; a document that was sent has one id for ever;
+ * - `oldest` answers in the order of the sequence, from wherever it is asked;
  * - `bytes` never passes the cap: the oldest go first, and each that goes is counted;
  * - a checkpoint that is put with a document is stored with it, or neither is;
- * - captured = delivered + in the outbox + evicted + rejected + refused.
+ * - captured = delivered + in the outbox + evicted (refused ones included) + rejected + quarantined + unstored;
+ * - whatever is lost is in the ledger of losses until a document that tells it was delivered (`loss_ledger.ts`).
  *
  * @module
  */
 
 import type { Draft } from "./envelope.ts";
+import type { LossLedger } from "./loss_ledger.ts";
 
 /** What became of a document that was put in. */
 export type Put =
   | { kind: "stored"; id: string; sequence: number; bytes: number; evicted: Evicted }
   /** Larger than a document may be, or than the whole outbox: counted as evicted, its number is used up. */
-  | { kind: "too_large"; sequence: number; bytes: number };
+  | { kind: "too_large"; sequence: number; bytes: number }
+  /**
+   * In memory, because the disk takes nothing now: it is sent and stored as soon as that can be done, and lost if the
+   * process ends before. Without a number where none is safe; such a one is not sent.
+   */
+  | { kind: "held"; sequence: number | null; bytes: number };
 
 /** How far a source has been carried into the outbox: a name, and a small value of the source's own. */
 export interface Checkpoint {
@@ -51,10 +58,24 @@ export interface OutboxStatus {
   records: number;
   bytes: number;
   maxBytes: number;
-  /** Documents ever captured; the next one's sequence number. */
+  /** The next document's sequence number: one more than were ever captured. */
   nextSequence: number;
-  /** Since the outbox was made. */
-  loss: { evictedRecords: number; evictedBytes: number; rejectedRecords: number };
+  /** Documents that the listener has taken, since the outbox was made. */
+  deliveredRecords: number;
+  loss: OutboxLoss;
+}
+
+/** What did not and will not reach the listener, since the outbox was made. */
+export interface OutboxLoss {
+  evictedRecords: number;
+  evictedBytes: number;
+  rejectedRecords: number;
+  quarantinedRecords: number;
+  unstoredRecords: number;
+  /** Damaged files set aside. */
+  quarantinedFiles: number;
+  /** What the listener has not been told yet; a draft that tells it says so with the ledger's mark. */
+  untold: LossLedger;
 }
 
 /** The documents that wait for the listener. */
@@ -68,8 +89,11 @@ export interface Outbox {
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
   /** All checkpoints whose name begins so, by name; unchecked, as they were stored. */
   checkpoints(prefix: string): Promise<Map<string, unknown>>;
-  /** The document with the lowest sequence number, or null. It is not evicted until it is settled or asked again. */
-  oldest(): Promise<OutboxEntry | null>;
+  /**
+   * The document with the lowest sequence number that is not below `from`, or null. It is not evicted until it is
+   * settled or asked again.
+   */
+  oldest(from?: number): Promise<OutboxEntry | null>;
   /** The listener has it: forget it. */
   acknowledge(sequence: number): Promise<void>;
   /** The listener refused it for good: set it aside, bounded and counted. */
@@ -79,5 +103,7 @@ export interface Outbox {
   /** When the oldest waiting document was collected (ISO 8601), or null. */
   oldestAt(): Promise<string | null>;
   status(): OutboxStatus;
+  /** Another cap from the next `put` on; that one makes the room that is missing. */
+  resize(maxBytes: number): void;
   close(): Promise<void>;
 }

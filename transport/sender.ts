@@ -1,6 +1,6 @@
 /**
- * Drains the outbox: the oldest document first, one request at a time, each until the listener has answered it. The
- * one layer that owns retry.
+ * Drains the outbox: one request at a time, in the order that `lanes.ts` tells, each document until the listener has
+ * answered it. The one layer that owns retry.
  *
  * Invariants:
  *
@@ -16,7 +16,9 @@ import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import { Breaker, type BreakerOptions, type CircuitStatus } from "./breaker.ts";
 import type { Delivery, Outcome } from "./delivery.ts";
+import { Lanes, type Turn } from "./lanes.ts";
 import type { Outbox, OutboxEntry } from "./outbox.ts";
+import type { PaceOptions } from "./pace.ts";
 
 /** What a sender works with. */
 export interface SenderOptions {
@@ -26,6 +28,7 @@ export interface SenderOptions {
   log: Log;
   /** Shorter in tests. */
   breaker: Omit<BreakerOptions, "onChange">;
+  pace: PaceOptions;
 }
 
 /** Brings what is in the outbox to the listener. */
@@ -41,17 +44,19 @@ export class Sender {
   readonly #cutting = new AbortController();
   #draining: Promise<void> | null = null;
   #wokenAgain = false;
-  /** Whether what is in the outbox has waited: for a listener that was away, or from before this start. */
-  #backlog: boolean;
-  #flushed = 0;
-  #keyRefused = false;
+  /** Ends a drain's wait for the backlog's next turn. */
+  #resting = new AbortController();
+  readonly #lanes: Lanes;
+  /** What was refused since the last delivery. */
+  readonly #refused = new Set<keyof typeof refusalEvents>();
 
   constructor(options: SenderOptions) {
     this.#outbox = options.outbox;
     this.#delivery = options.delivery;
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#backlog = options.outbox.status().records > 0;
+    const onFlushed = (count: number) => this.#log.info("buffer_flush_complete", { flushed_count: count });
+    this.#lanes = new Lanes({ ...options, onFlushed });
     this.#breaker = new Breaker({ ...options.breaker, onChange: (state) => this.#logCircuit(state) });
   }
 
@@ -60,6 +65,7 @@ export class Sender {
     if (this.#stopping.signal.aborted) return;
     if (this.#draining !== null) {
       this.#wokenAgain = true;
+      this.#resting.abort();
       return;
     }
     this.#draining = this.#drain().finally(() => {
@@ -71,6 +77,7 @@ export class Sender {
   /** Sends nothing more; a request under way may take `graceMs` to end. Does not close what it was given. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
+    this.#resting.abort();
     if (this.#draining === null) return;
     const graceOver = new AbortController();
     await Promise.race([this.#draining, this.#clock.sleep(graceMs, graceOver.signal)]);
@@ -84,21 +91,31 @@ export class Sender {
   }
 
   async #drain(): Promise<void> {
-    this.#wokenAgain = false;
     while (!this.#stopping.signal.aborted) {
-      const entry = await this.#untilDone("outbox_read_failed", () => this.#outbox.oldest());
-      if (entry === undefined) return;
-      if (entry === null) return this.#logFlushed();
-      const outcome = await this.#breaker.attempt(() => this.#delivery.send(entry, this.#cutting.signal));
-      await this.#settle(entry, outcome);
+      this.#wokenAgain = false;
+      const turn = await this.#untilDone("outbox_read_failed", () => this.#lanes.next());
+      if (turn === undefined || turn.kind === "empty") return;
+      if (turn.kind === "rest") await this.#rest(turn);
+      else {
+        const { entry } = turn;
+        const outcome = await this.#breaker.attempt(() => this.#delivery.send(entry, this.#cutting.signal));
+        await this.#settle(entry, outcome);
+      }
     }
   }
 
+  /** Until the backlog's next turn, or a wake-up: there may be something fresh. */
+  async #rest({ ms }: Turn & { kind: "rest" }): Promise<void> {
+    if (this.#wokenAgain || this.#stopping.signal.aborted) return;
+    this.#resting = new AbortController();
+    await this.#clock.sleep(ms, this.#resting.signal);
+  }
+
   async #settle(entry: OutboxEntry, outcome: Outcome): Promise<void> {
-    this.#logKey(outcome);
+    this.#logRefusal(outcome);
     const { sequence, type } = entry;
     if (outcome.kind === "retry") return await this.#pause(outcome);
-    this.#flushed += 1;
+    this.#lanes.settled(entry);
     if (outcome.kind === "delivered") {
       this.#log.debug("document_delivered", { sequence, type });
       await this.#untilDone("outbox_write_failed", () => this.#outbox.acknowledge(sequence));
@@ -110,7 +127,7 @@ export class Sender {
 
   async #pause(outcome: Outcome & { kind: "retry" }): Promise<void> {
     if (this.#stopping.signal.aborted) return;
-    this.#backlog = true;
+    this.#lanes.failed();
     const pauseMs = Math.max(this.#breaker.pauseMs(), outcome.retryAfterMs ?? 0);
     // The first failure is said; its repetitions would say nothing more.
     this.#log[this.status().consecutiveFailures === 1 ? "warning" : "debug"]("delivery_failed", {
@@ -142,22 +159,22 @@ export class Sender {
     } else this.#log.info("circuit_closed", { buffered_records: records, buffered_bytes: bytes });
   }
 
-  /** Says once that the key was refused, and once that it is taken again. */
-  #logKey(outcome: Outcome): void {
-    const refused = outcome.kind === "retry" && (outcome.status === 401 || outcome.status === 403);
-    if (refused && !this.#keyRefused) {
-      this.#log.error("listener_key_refused", {
-        status: outcome.status,
-        hint: "Check listener.api_key and project_id",
-      });
+  /** Says once that the key or the listener's certificate was refused, and once that all is well again. */
+  #logRefusal(outcome: Outcome): void {
+    if (outcome.kind === "rejected") return;
+    const refused = outcome.kind === "retry" ? outcome.refused : null;
+    if (refused !== null && !this.#refused.has(refused.what)) {
+      this.#refused.add(refused.what);
+      const { reason, status } = outcome as Outcome & { kind: "retry" };
+      this.#log.error(refusalEvents[refused.what].refused, { reason, status, hint: refused.hint });
     }
-    if (outcome.kind === "delivered" && this.#keyRefused) this.#log.info("listener_key_accepted");
-    if (refused || outcome.kind === "delivered") this.#keyRefused = refused;
-  }
-
-  #logFlushed(): void {
-    if (this.#backlog) this.#log.info("buffer_flush_complete", { flushed_count: this.#flushed });
-    this.#backlog = false;
-    this.#flushed = 0;
+    if (outcome.kind === "retry") return;
+    for (const what of this.#refused) this.#log.info(refusalEvents[what].accepted);
+    this.#refused.clear();
   }
 }
+
+const refusalEvents = {
+  key: { refused: "listener_key_refused", accepted: "listener_key_accepted" },
+  certificate: { refused: "listener_certificate_refused", accepted: "listener_certificate_accepted" },
+} as const;

@@ -7,6 +7,7 @@
 import * as limits from "../../limits.ts";
 import { correlationId } from "../correlation.ts";
 import { presentMessage, presentQuery, type QueryText } from "../query_text.ts";
+import { isRaised, placeholder } from "../redact.ts";
 import { truncate } from "../text.ts";
 
 /** PostgreSQL's severities in English, and `UNKNOWN` for a line that no PostgreSQL has written. */
@@ -54,6 +55,9 @@ export interface LogEntry {
 /** The SQLSTATE of what is no error; jsonlog leaves it out. */
 export const noState = "00000";
 
+const texts = ["detail", "hint", "context", "statement"] as const;
+const names = ["user", "database", "application_name", "backend_type", "session_id"] as const;
+
 /** An entry that says nothing yet. */
 export function emptyEntry(level: LogEntryLevel, message: string, file: string | null): LogEntry {
   return {
@@ -81,19 +85,68 @@ export function emptyEntry(level: LogEntryLevel, message: string, file: string |
 /** Cuts what is too long and looks for the correlation id. Returns whether anything was cut. */
 export function finishEntry(entry: LogEntry): boolean {
   const name = entry.application_name;
-  if (name !== null) entry.correlation_id = correlationId(name);
+  if (name !== null) entry.correlation_id = name === lastName ? lastId : rememberId(name);
   return isTooLong(entry) && cutEntry(entry);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A copy of a text: V8 keeps the whole block for as long as a part that was cut out of it is kept. */
+export function detachText(text: string): string {
+  return decoder.decode(encoder.encode(text));
+}
+
+/** Copies the texts of an entry that is kept for longer than its neighbours. */
+export function detachEntry(entry: LogEntry): LogEntry {
+  entry.message = detachText(entry.message);
+  for (const field of [...texts, ...names, "query_id"] as const) {
+    const text = entry[field];
+    if (text !== null) entry[field] = detachText(text);
+  }
+  return entry;
+}
+
+/** Copies the texts of entries that are only a small part of the block of so many characters that they were read from. */
+export function detachSparse(
+  records: readonly { entry: LogEntry }[],
+  block: { from: number; chars: number },
+): void {
+  let chars = 0;
+  for (let index = block.from; index < records.length; index++) {
+    const { message, statement, detail, context } = records[index]!.entry;
+    chars += entryChars + message.length + lengthOf(statement) + lengthOf(detail) + lengthOf(context);
+  }
+  if (chars * sparseFactor >= block.chars) return;
+  for (let index = block.from; index < records.length; index++) detachEntry(records[index]!.entry);
+}
+
+/** Of a line's prefix, about. */
+const entryChars = 100;
+/** A batch holds the blocks of its entries: so many times its own size at most. */
+const sparseFactor = 4;
+
+// Neighbours in a log mostly have the same name, and comparing it is faster than reading it.
+let lastName = "";
+let lastId: string | null = null;
+
+function rememberId(name: string): string | null {
+  lastId = correlationId(name);
+  lastName = name;
+  return lastId;
 }
 
 /** The entry as `collection.query_text` allows it to leave the server. */
 export function presentEntry(entry: LogEntry, mode: QueryText): LogEntry {
   const presentation = { mode, charsMax: limits.logTextCharsMax };
   const present = (text: string | null) => text === null ? null : presentMessage(text, presentation);
+  const isHidden = mode !== "full" && isRaised(entry);
+  const presentOwn = (text: string | null) => isHidden && text !== null ? placeholder : present(text);
   return {
     ...entry,
-    message: presentMessage(entry.message, presentation),
-    detail: present(entry.detail),
-    hint: present(entry.hint),
+    message: presentOwn(entry.message) ?? "",
+    detail: presentOwn(entry.detail),
+    hint: presentOwn(entry.hint),
     context: present(entry.context),
     statement: presentQuery(entry.statement, presentation),
   };
@@ -110,12 +163,8 @@ function isTooLong(entry: LogEntry): boolean {
 function cutEntry(entry: LogEntry): true {
   const { logTextCharsMax, logNameCharsMax } = limits;
   entry.message = truncate(entry.message, logTextCharsMax);
-  for (const field of ["detail", "hint", "context", "statement"] as const) {
-    entry[field] = cut(entry[field], logTextCharsMax);
-  }
-  for (const field of ["user", "database", "application_name", "backend_type", "session_id"] as const) {
-    entry[field] = cut(entry[field], logNameCharsMax);
-  }
+  for (const field of texts) entry[field] = cut(entry[field], logTextCharsMax);
+  for (const field of names) entry[field] = cut(entry[field], logNameCharsMax);
   return true;
 }
 

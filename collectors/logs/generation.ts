@@ -110,6 +110,19 @@ export class Generation {
     return size >= this.#readBytes && await this.#isStillSame(open.file, this.#readBytes);
   }
 
+  /**
+   * The server writes otherwise than was thought: from the first entry that has not been returned on, all is read again
+   * by a parser made anew. What can no longer be read stays with the old one.
+   */
+  async restartParser(): Promise<void> {
+    const open = this.#open;
+    if (open === null || open.parser === null || this.#isAbandoned || this.#isRewritten) return;
+    await open.file.seek(this.#resume.offset, Deno.SeekMode.Start);
+    this.#readBytes = this.#resume.offset;
+    open.parser = null;
+    this.idleReads = 0;
+  }
+
   /** When the file was written last, as far as its handle tells. */
   async writtenMs(): Promise<number> {
     return (await this.#open?.file.stat())?.mtime?.getTime() ?? 0;

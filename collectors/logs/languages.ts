@@ -1,7 +1,8 @@
 /**
  * The words that a server writes in the language of its `lc_messages`, by which entries are known: severities, and the
  * labels of the lines that belong to an entry. All languages that PostgreSQL 12 to 18 ship for the server
- * (`src/backend/po/LINGUAS`), as their message catalogues have them.
+ * (`src/backend/po/LINGUAS`), as their message catalogues have them. Others, such as Czech, Greek and Traditional
+ * Chinese, are languages of the client programs alone: a server with such `lc_messages` writes English.
  *
  * @module
  */
@@ -20,7 +21,7 @@ export interface Language {
   severities: readonly string[];
   /** One a {@link lineKinds}, without the colon and what follows; alternatives of older versions behind a `|`. */
   labels: readonly string[];
-  /** What follows a message: the position in the statement, `#` for the number. */
+  /** What follows a message: the position in the statement, `#` for the number; alternatives behind a `|`. */
   position: string;
   /** What stands for a name that is not known (yet). */
   unknownName: string;
@@ -87,7 +88,7 @@ export const languages: readonly Language[] = [
   ]),
   language("pt_BR", "DEPURAÇÃO LOG INFO NOTA AVISO ERRO FATAL PÂNICO", [
     "DETALHE,DICA,CONSULTA,CONTEXTO,LOCAL,BACKTRACE,COMANDO",
-    " no caracter #",
+    " no caracter #| no caractere #",
     "[desconhecido]",
   ]),
   language("ru", "ОТЛАДКА СООБЩЕНИЕ ИНФОРМАЦИЯ ЗАМЕЧАНИЕ ПРЕДУПРЕЖДЕНИЕ ОШИБКА ВАЖНО ПАНИКА", [
@@ -101,8 +102,8 @@ export const languages: readonly Language[] = [
     "[okänd]",
   ]),
   language("tr", "DEBUG LOG BİLGİ NOT UYARI HATA ÖLÜMCÜL_(FATAL) KRİTİK", [
-    "AYRINTI|DETAY,İPUCU,SORGU,BAĞLAM|ETKİNLİK,YER|YERİ,BACKTRACE,KOMUT|İFADE",
-    " # karakterinde",
+    "AYRINTI|DETAY,İPUCU,SORGU,BAĞLAM|ETKİNLİK|ORTAM,YER|YERİ,BACKTRACE,KOMUT|İFADE",
+    " # karakterinde | # karakterinde",
     "[bilinmeyen]",
   ]),
   language("uk", "НАЛАГОДЖЕННЯ ЗАПИСУВАННЯ ІНФОРМАЦІЯ ПОВІДОМЛЕННЯ ПОПЕРЕДЖЕННЯ ПОМИЛКА ФАТАЛЬНО ПАНІКА", [
@@ -126,8 +127,10 @@ for (const { severities, labels, position, unknownName } of languages) {
   severities.forEach((word, index) => levelOfWord.set(word.replaceAll("_", " "), severityLevels[index]!));
   labels.forEach((words, index) => words.split("|").forEach((word) => kindOfWord.set(word, lineKinds[index]!)));
   unknownNames.add(unknownName);
-  const [before = "", after = ""] = position.split("#").map((part) => part.replace(/[()]/g, "\\$&"));
-  positions.push(new RegExp(`${before}(\\d{1,10})${after}$`));
+  for (const form of position.split("|")) {
+    const [before = "", after = ""] = form.split("#").map((part) => part.replace(/[()]/g, "\\$&"));
+    positions.push(new RegExp(`${before}(\\d{1,10})${after}$`));
+  }
 }
 
 /** All words for a severity, longest first so that none hides another. */
@@ -137,6 +140,9 @@ export const labelWords: readonly string[] = longestFirst(kindOfWord.keys());
 
 /** The level that a word stands for in any language. The SQLSTATE tells a notice from a warning where words do not. */
 export function levelOf(word: string, sqlstate: string | null = null): LogEntryLevel {
+  // What nearly all lines have: faster than the map, which has to hash each new string.
+  if (word === "LOG") return "LOG";
+  if (word === "ERROR") return "ERROR";
   const level = levelOfWord.get(word) ?? "UNKNOWN";
   return level === "WARNING" && sqlstate !== null && sqlstate.startsWith("00") ? "NOTICE" : level;
 }

@@ -73,8 +73,7 @@ export class LogFamily {
   }
 
   #restored: GenerationState[];
-  /** Nothing has the name at the moment. */
-  #isGone = false;
+  #isGone = false; // Nothing has the name at the moment.
 
   get path(): string {
     return this.#options.path;
@@ -162,6 +161,10 @@ export class LogFamily {
     return this.#chunk(rest, before);
   }
 
+  async restartParser(): Promise<void> {
+    await this.#queue[0]?.restartParser();
+  }
+
   close(): void {
     for (const generation of this.#queue) generation.close();
   }
@@ -216,10 +219,7 @@ export class LogFamily {
   /** The same file begins anew: what was unread is in its copy, or gone. */
   async #truncated(current: Generation, info: LogFileInfo): Promise<void> {
     const files = await this.#files();
-    const copy = await findGeneration(
-      current.state,
-      files.filter(({ ino, dev }) => ino !== info.ino || dev !== info.dev),
-    );
+    const copy = await findGeneration(current.state, without(info, files));
     const newer = await this.#newer(info, files);
     this.#sayRotations("truncated", newer.length);
     if (copy !== null) current.moveTo(copy);

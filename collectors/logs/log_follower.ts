@@ -12,15 +12,7 @@ import { createLogParser, detectFormat, guessPrefix } from "./detect.ts";
 import { type FamilyState, type LogChunk, LogFamily } from "./log_family.ts";
 import { listLogFiles, liveLogName, type LogFileInfo } from "./log_files.ts";
 import type { LogFormat, ResumePoint } from "./log_parser.ts";
-import type { TimeZone } from "./timezone.ts";
-
-/** How the server writes its logs, where it told; null where it has not. */
-export interface LogSettings {
-  /** `log_line_prefix`. */
-  prefix: string | null;
-  /** `log_timezone`. */
-  zone: TimeZone | null;
-}
+import { type LogSettings, unknownSettings } from "./log_settings.ts";
 
 /** What is followed, and who wants to know. */
 export interface LogFollowerOptions {
@@ -63,6 +55,8 @@ export class LogFollower {
   readonly #unreadable = new Map<string, boolean>();
   /** What was said to be wrong, by path: once until it is mended. */
   readonly #failures = new Map<string, string>();
+  /** As the parsers have them. */
+  #settings: LogSettings = unknownSettings;
   /** Wall time of the look before, also of an earlier process. */
   #lookedMs: number;
   #isBehind = false;
@@ -90,9 +84,10 @@ export class LogFollower {
   /** Looks for new files, rotations and deletions. A folder that cannot be read is said once. */
   async look(): Promise<void> {
     const nowMs = this.#options.nowMs();
+    await this.#takeSettings();
     const files = await this.#list();
     if (files === null) return;
-    const live = chooseFormats(files.filter((file) => this.#isLive(file.path)));
+    const live = chooseFormats(files.filter((file) => this.#isLive(file.path)), this.#settings);
     this.#dropWorseFormats(live);
     const byTime = live.sort((one, other) => other.mtimeMs - one.mtimeMs).slice(0, limits.logFilesMax);
     for (const [path, state] of this.#stored) {
@@ -139,6 +134,14 @@ export class LogFollower {
     for (const { family } of this.#followed.values()) family.close();
   }
 
+  /** What the server says counts from the first entry on that has not been returned: a guess ends there. */
+  async #takeSettings(): Promise<void> {
+    const before = this.#settings;
+    const { prefix, zone, isTranslated } = this.#settings = this.#options.settings();
+    if (prefix === before.prefix && zone?.name === before.zone?.name && isTranslated === before.isTranslated) return;
+    for (const [path, { family }] of this.#followed) await this.#guard(path, () => family.restartParser());
+  }
+
   /** What goes wrong with one log is said once, and does not stop the others. */
   async #guard<T>(path: string, task: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -175,7 +178,8 @@ export class LogFollower {
     const configured = this.#options.path;
     if (configured === path) return true;
     if (configured.search(wildcard) >= 0) return globPattern(configured).test(path);
-    return posix.dirname(path) === configured && liveLogName.test(path);
+    if (posix.dirname(path) !== configured) return false;
+    return liveLogName.test(path) || path === this.#settings.currentFile;
   }
 
   /** A better format of the same log has come: what the worse one says is in it. */
@@ -196,18 +200,19 @@ export class LogFollower {
 
   /** Whether it worked. */
   async #follow(path: string, how: Beginning): Promise<boolean> {
-    const { log, nowMs, onLoss, settings } = this.#options;
+    const { log, nowMs, onLoss } = this.#options;
     try {
       const beginning = await readBeginning(path);
       const format = formatOf(path) ?? detectFormat(beginning);
       let guessed = guessPrefix(beginning);
       const createParser = (from: ResumePoint, block: Uint8Array) => {
-        const { prefix, zone } = settings();
+        const { prefix, zone, isTranslated } = this.#settings;
         // The file may have been empty.
         const known = prefix ?? (guessed ??= guessPrefix(block));
         return createLogParser(format, {
           file: path,
           from,
+          isTranslated,
           ...(zone === null ? {} : { zone }),
           ...(known === null ? {} : { prefix: known }),
         });
@@ -244,11 +249,14 @@ function globPattern(glob: string): RegExp {
 
 /**
  * Of files that differ in their ending alone the server writes the same into each: the best is enough. One that has not
- * been written for long is left over from another `log_destination`.
+ * been written for long is left over from another `log_destination`, which the server may tell at once.
  */
-function chooseFormats(files: readonly LogFileInfo[]): LogFileInfo[] {
+function chooseFormats(files: readonly LogFileInfo[], { formats, currentFile }: LogSettings): LogFileInfo[] {
   const byStem = Map.groupBy(files, ({ path }) => stemOf(path));
-  return [...byStem.values()].map((group) => {
+  return [...byStem].map(([stem, all]) => {
+    const isCurrent = currentFile !== null && stemOf(currentFile) === stem;
+    const written = isCurrent ? all.filter(({ path }) => formats?.includes(formatOf(path) ?? "stderr")) : [];
+    const group = written.length > 0 ? written : all;
     const newestMs = Math.max(...group.map(({ mtimeMs }) => mtimeMs));
     const current = group.filter(({ mtimeMs }) => mtimeMs >= newestMs - limits.logFormatStaleMs);
     return current.reduce((best, file) => rankOf(file) > rankOf(best) ? file : best);

@@ -48,6 +48,8 @@ export interface ParserOptions {
   file?: string | null;
   /** How the times of `log_timezone` are understood. Default: what their abbreviation says by itself. */
   zone?: TimeZone;
+  /** Whether `lc_messages` is known to be another language than English. Default: found out. */
+  isTranslated?: boolean;
   /** Where the first byte of the first push stands. Default: the file's beginning. */
   from?: ResumePoint;
 }

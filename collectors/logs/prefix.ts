@@ -36,10 +36,15 @@ export interface Prefix {
   readonly text: string;
   /** Sticky; matches from the line's first character to behind the severity or the label. */
   readonly pattern: RegExp;
-  /** The same with the shortest names: faster, and enough for a line that can be read in one way only. */
+  /**
+   * The same with the shortest names, and no blanks in those of the catalogue: faster, and enough for a line that can be
+   * read in one way only.
+   */
   readonly shortest: RegExp;
   /** The longest names end at most so many characters behind the shortest. */
   readonly namesCharsMax: number;
+  /** Whether a part of it is not understood ({@link unknownPart}). */
+  readonly isPartial: boolean;
   /** Groups of each field; 0 for one that the prefix does not have. */
   readonly groups: Readonly<Record<PrefixField, number>>;
   /** Groups that hold names. */
@@ -50,14 +55,16 @@ export interface Prefix {
   readonly hasApplication: boolean;
   /** The same pattern for these names alone, in the order of `names`. */
   withNames(names: readonly string[]): RegExp;
+  /** The same pattern for names of these patterns, which have no groups, in the order of `names`. */
+  withPatterns(patterns: readonly string[]): RegExp;
   readonly severityGroup: number;
   readonly labelGroup: number;
 }
 
 /** A name has 63 bytes; one that is longer is none. */
 const nameCharsMax = 64;
-const longestName = `[^\\n]{0,${nameCharsMax}}`;
-const shortestName = `${longestName}?`;
+/** What is not understood of a prefix may be several names and what stands between them. */
+const unknownCharsMax = 160;
 const stamp = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
 const zone = String.raw`[A-Za-z]{1,10}|[+-]\d\d(?::?\d\d){0,2}`;
 const knownBackends = [
@@ -124,17 +131,25 @@ const escapes: Readonly<Record<string, Escape>> = {
   x: { fields: [], pattern: String.raw`\d+` },
   Q: { fields: ["query_id"], pattern: String.raw`(-?\d+)` },
   "%": { fields: [], pattern: "%" },
+  "…": { fields: [], pattern: `(${namePlace})`, isName: true },
 };
 
 const ending = `(?:(${severityWords.map(escapeText).join("|")}):  |(${
   labelWords.map(escapeText).join("|")
 }) ?:(?: {2}| ?))`;
 
+/**
+ * Stands in a guessed prefix for what is not understood: it is read over as a name would be, and gives no field. No
+ * escape of PostgreSQL's.
+ */
+export const unknownPart = "%…";
+
 /** Compiles a `log_line_prefix`. Any text is one: what PostgreSQL does not know prints nothing. */
 export function compilePrefix(text: string): Prefix {
   const source: string[] = [];
   const groups = Object.fromEntries(prefixFields.map((field) => [field, 0])) as Record<PrefixField, number>;
   const names: number[] = [];
+  const lengths: number[] = [];
   let group = 0;
   let optional = "";
   for (const [part, padding, letter] of text.matchAll(/%(-?\d*)([^\d-]|$)|[^%]+/g)) {
@@ -144,26 +159,35 @@ export function compilePrefix(text: string): Prefix {
       optional += ")?";
     } else if (Object.hasOwn(escapes, letter)) {
       const { fields, pattern, isName = false } = escapes[letter]!;
+      if (isName || fields.length > 0) group++;
       // Of a field that comes twice the last one counts.
-      for (const field of fields) groups[field] = ++group;
-      if (isName) names.push(group);
+      for (const field of fields) groups[field] = group;
+      if (isName) {
+        names.push(group);
+        lengths.push(fields.length > 0 ? nameCharsMax : unknownCharsMax);
+      }
       source.push(padded(pattern, padding!));
     }
   }
   const shape = source.join("") + optional;
-  const hasApplication = groups.application_name > 0;
-  // The longest application, which anybody can choose; names of the catalogue then only as long as they must be.
-  const pattern = (group: number) => group === groups.application_name || !hasApplication ? longestName : shortestName;
+  const isChosen = (index: number) => names[index] === groups.application_name || lengths[index] === unknownCharsMax;
+  const hasApplication = names.some((_, index) => isChosen(index));
+  const longest = (index: number) => `[^\\n]{0,${lengths[index]}}`;
+  const shortest = (index: number) => `${longest(index)}?`;
+  const plain = (index: number) => `\\S{0,${lengths[index]}}?`;
   const compile = (nameOf: (index: number) => string) => {
     let index = 0;
     return new RegExp(`${shape.replaceAll(namePlace, () => nameOf(index++))}${ending}`, "y");
   };
   return {
     text,
-    pattern: compile((index) => pattern(names[index]!)),
-    shortest: compile(() => shortestName),
-    namesCharsMax: names.length * nameCharsMax,
+    // The longest application, which anybody can choose; names of the catalogue then only as long as they must be.
+    pattern: compile((index) => isChosen(index) || !hasApplication ? longest(index) : shortest(index)),
+    shortest: compile((index) => isChosen(index) ? shortest(index) : plain(index)),
+    namesCharsMax: lengths.reduce((sum, chars) => sum + chars, 0),
     withNames: (values) => compile((index) => escapeText(values[index] ?? "")),
+    withPatterns: (patterns) => compile((index) => patterns[index]!),
+    isPartial: lengths.includes(unknownCharsMax),
     hasApplication,
     groups,
     names,

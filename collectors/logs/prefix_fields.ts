@@ -7,7 +7,7 @@
 import type { LogEntry } from "./entry.ts";
 import { knownName } from "./languages.ts";
 import type { ParserCounts } from "./log_parser.ts";
-import type { Prefix, PrefixField } from "./prefix.ts";
+import type { Prefix } from "./prefix.ts";
 import { epochToIso, type TimeZone } from "./timezone.ts";
 
 /** In a name that can be taken for more than a name: the end of a severity, perhaps cut. */
@@ -20,6 +20,8 @@ const endOfWord = ":  ";
 export class PrefixFields {
   /** In the text of the last match: behind the severity or the label. */
   rest = 0;
+  /** Whether the last match could be another one, and nothing is known that tells which. */
+  isDoubtful = false;
   readonly #prefix: Prefix;
   readonly #zone: TimeZone;
   readonly #counts: ParserCounts;
@@ -32,17 +34,24 @@ export class PrefixFields {
 
   /**
    * Reads the line that begins at `start` with the longest names; null for one without the prefix. Tries the shortest
-   * first, because nearly always they are the same.
+   * first, because nearly always they are the same. Where the prefix is not known as a whole the shortest count.
    */
   match(text: string, start: number, end: number): RegExpExecArray | null {
-    const { pattern, shortest, namesCharsMax } = this.#prefix;
+    const { pattern, shortest, namesCharsMax, isPartial } = this.#prefix;
+    this.isDoubtful = false;
     shortest.lastIndex = start;
     let match = shortest.exec(text);
     this.rest = shortest.lastIndex;
-    if (match === null || namesCharsMax === 0) return match;
-    const next = text.indexOf(endOfWord, this.rest);
-    if (next < 0 || next >= end || next > this.rest + namesCharsMax) return match;
+    if (namesCharsMax === 0) return match;
+    if (match !== null) {
+      const next = text.indexOf(endOfWord, this.rest);
+      if (next < 0 || next >= end || next > this.rest + namesCharsMax) return match;
+    }
     pattern.lastIndex = start;
+    if (isPartial) {
+      this.isDoubtful = match !== null && pattern.test(text) && pattern.lastIndex !== this.rest;
+      return match;
+    }
     match = pattern.exec(text);
     this.rest = pattern.lastIndex;
     return match;
@@ -50,25 +59,27 @@ export class PrefixFields {
 
   /** Sets what the prefix tells. */
   fill(entry: LogEntry, match: RegExpExecArray): void {
+    const { groups } = this.#prefix;
     entry.timestamp = this.#timestamp(match);
     entry.pid = this.pid(match);
-    entry.user = this.#name(match, "user");
-    entry.database = this.#name(match, "database");
-    entry.application_name = this.#name(match, "application_name");
-    entry.backend_type = this.#name(match, "backend_type");
-    entry.sqlstate = this.#text(match, "sqlstate") ?? null;
-    entry.session_id = this.#text(match, "session_id") ?? null;
-    const sessionLine = this.#text(match, "session_line");
+    entry.user = this.#nameOf(textOf(match, groups.user));
+    entry.database = this.#nameOf(textOf(match, groups.database));
+    entry.application_name = this.#nameOf(textOf(match, groups.application_name));
+    entry.backend_type = this.#nameOf(textOf(match, groups.backend_type));
+    entry.sqlstate = textOf(match, groups.sqlstate) ?? null;
+    entry.session_id = textOf(match, groups.session_id) ?? null;
+    const sessionLine = textOf(match, groups.session_line);
     entry.session_line = sessionLine === undefined ? null : Number(sessionLine);
-    const queryId = this.#text(match, "query_id");
+    const queryId = textOf(match, groups.query_id);
     entry.query_id = queryId === undefined || queryId === "0" ? null : queryId;
   }
 
   /** The process, from `%p` or from the session's id. */
   pid(match: RegExpExecArray): number | null {
-    const pid = this.#text(match, "pid");
+    const { groups } = this.#prefix;
+    const pid = textOf(match, groups.pid);
     if (pid !== undefined) return Number(pid);
-    const session = this.#text(match, "session_id");
+    const session = textOf(match, groups.session_id);
     return session === undefined ? null : parseInt(session.slice(session.indexOf(".") + 1), 16);
   }
 
@@ -76,7 +87,7 @@ export class PrefixFields {
   isAmbiguous(match: RegExpExecArray): boolean {
     for (const group of this.#prefix.names) {
       const name = match[group];
-      if (name !== undefined && name.includes(":") && endOfSeverity.test(name)) return true;
+      if (name !== undefined && name.indexOf(":") >= 0 && endOfSeverity.test(name)) return true;
     }
     return false;
   }
@@ -93,9 +104,10 @@ export class PrefixFields {
   }
 
   #timestamp(match: RegExpExecArray): string | null {
-    const stamp = this.#text(match, "stamp");
+    const { groups } = this.#prefix;
+    const stamp = textOf(match, groups.stamp);
     if (stamp === undefined) {
-      const epoch = this.#text(match, "epoch");
+      const epoch = textOf(match, groups.epoch);
       return epoch === undefined ? null : epochToIso(epoch);
     }
     const iso = this.#zone.toIso(stamp);
@@ -103,13 +115,12 @@ export class PrefixFields {
     return iso;
   }
 
-  #name(match: RegExpExecArray, field: PrefixField): string | null {
-    const name = this.#text(match, field);
-    return knownName(this.#prefix.isPadded ? name?.trim() : name);
+  #nameOf(text: string | undefined): string | null {
+    return knownName(this.#prefix.isPadded ? text?.trim() : text);
   }
+}
 
-  #text(match: RegExpExecArray, field: PrefixField): string | undefined {
-    const group = this.#prefix.groups[field];
-    return group === 0 ? undefined : match[group];
-  }
+/** Of a group; 0 is none. */
+function textOf(match: RegExpExecArray, group: number): string | undefined {
+  return group === 0 ? undefined : match[group];
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { finishEntry, type LogEntry } from "./entry.ts";
+import { detachSparse, finishEntry, type LogEntry } from "./entry.ts";
 import {
   fileStart,
   type LogParser,
@@ -34,7 +34,12 @@ export abstract class RecordParser implements LogParser {
     const skipped = (bytes: number) => {
       this.counts.skippedBytes += bytes;
     };
-    const read = (block: Block) => this.readBlock(block);
+    const read = (block: Block) => {
+      const from = this.#records.length;
+      const used = this.readBlock(block);
+      detachSparse(this.#records, { from, chars: block.text.length });
+      return used;
+    };
     this.#feed = new RecordFeed({ read, giant: () => this.createGiant(), skipped }, { offset: from.offset });
   }
 

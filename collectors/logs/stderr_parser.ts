@@ -14,7 +14,7 @@
  */
 
 import * as limits from "../../limits.ts";
-import { emptyEntry, finishEntry, type LogEntry, noState } from "./entry.ts";
+import { detachEntry, detachSparse, detachText, emptyEntry, finishEntry, type LogEntry, noState } from "./entry.ts";
 import { LineGiant } from "./giants.ts";
 import { englishPosition, kindOf, levelOf, lineKinds } from "./languages.ts";
 import {
@@ -81,10 +81,11 @@ export class StderrParser implements LogParser {
   /** Names that the processes had when there was no doubt. */
   readonly #sessions = new Map<number, string[]>();
   /** Whether a word of another language has been seen. */
-  #isTranslated = false;
+  #isTranslated: boolean;
 
   constructor(options: ParserOptions & { prefix?: string } = {}) {
     const { file = null, zone = new TimeZone(), from = fileStart, prefix = defaultPrefix } = options;
+    this.#isTranslated = options.isTranslated ?? false;
     this.#prefix = compilePrefix(prefix);
     this.#file = file;
     this.#fields = new PrefixFields(this.#prefix, zone, this.counts);
@@ -127,6 +128,7 @@ export class StderrParser implements LogParser {
   #readBlock(block: Block): number {
     const { text } = block;
     const { severityGroup, labelGroup } = this.#prefix;
+    const from = this.#records.length;
     const line = { block, start: 0, end: 0, rest: 0 };
     while (line.start < text.length) {
       const { start } = line;
@@ -139,26 +141,31 @@ export class StderrParser implements LogParser {
         const match = this.#fields.match(text, start, end);
         line.rest = this.#fields.rest;
         if (match === null) {
-          this.#openEntry(line, emptyEntry("UNKNOWN", text.slice(start, end), this.#file), noKindLeft);
+          this.#openEntry(line, emptyEntry("UNKNOWN", textOf(line, start), this.#file), noKindLeft);
         } else if (match[severityGroup] !== undefined) this.#begin(line, match);
         else this.#attach(line, { match, label: match[labelGroup]! });
       }
       line.start = end + 1;
     }
     this.#read = block.offsetOf(text.length);
+    detachSparse(this.#records, { from, chars: text.length });
+    for (const { entry } of this.#open) detachEntry(entry);
     return text.length;
   }
 
   /** The first line of an entry. */
   #begin(line: Line, match: RegExpExecArray): void {
-    const { text } = line.block;
-    const message = text.slice(line.rest, line.end);
-    const entry = emptyEntry("UNKNOWN", message, this.#file);
+    const entry = emptyEntry("UNKNOWN", textOf(line, line.rest), this.#file);
     this.#readHead(entry, match);
     const opened = this.#openEntry(line, entry, -1);
     if (this.#prefix.names.length === 0) return;
-    if (!this.#fields.isAmbiguous(match)) return this.#remember(entry.pid, match);
-    opened.ambiguous = text.slice(line.start, line.end);
+    if (this.#fields.isDoubtful) {
+      // Rather no level than a forged one; a line that follows may tell.
+      entry.level = "UNKNOWN";
+      entry.message = textOf(line, line.start);
+      opened.messageChars = entry.message.length;
+    } else if (!this.#fields.isAmbiguous(match)) return this.#remember(entry.pid, match);
+    opened.ambiguous = line.block.text.slice(line.start, line.rest) + textOf(line, line.rest);
     const names = entry.pid === null ? undefined : this.#sessions.get(entry.pid);
     if (names !== undefined) this.#reconsider(opened, names);
   }
@@ -176,15 +183,14 @@ export class StderrParser implements LogParser {
     if (pid === null || this.#prefix.hasApplication) return;
     if (this.#sessions.get(pid)?.every((name, index) => name === match[this.#prefix.names[index]!])) return;
     if (this.#sessions.size >= limits.logSessionsMax) this.#sessions.clear();
-    this.#sessions.set(pid, this.#fields.names(match));
+    this.#sessions.set(pid, this.#fields.names(match).map(detachText));
   }
 
   /** A line that belongs to an entry before it. */
   #attach(line: Line, { match, label }: { match: RegExpExecArray; label: string }): void {
-    const { text } = line.block;
     const kind = kindOf(label)!;
     const place = lineKinds.indexOf(kind);
-    const rest = text.slice(line.rest, line.end);
+    const rest = textOf(line, line.rest);
     if (label !== kind.toUpperCase()) this.#isTranslated = true;
     const owner = this.#ownerOf(match, place);
     if (owner === null) return this.#orphan(line, match, `${label}:  ${rest}`);
@@ -217,7 +223,7 @@ export class StderrParser implements LogParser {
     for (let index = this.#open.length - 1; index >= 0; index--) {
       const open = this.#open[index]!;
       // Without a process in the prefix: the last entry of any.
-      if (open.entry.level === "UNKNOWN" || (pid !== null && open.entry.pid !== pid)) continue;
+      if (open.lastKind === noKindLeft || (pid !== null && open.entry.pid !== pid)) continue;
       return open.lastKind < place ? open : null;
     }
     return null;
@@ -225,7 +231,7 @@ export class StderrParser implements LogParser {
 
   #continue(line: Line): void {
     if (this.#leavesOut) return;
-    const text = line.block.text.slice(line.start + 1, line.end);
+    const text = textOf(line, line.start + 1);
     if (this.#last === null) {
       this.#openEntry(line, emptyEntry("UNKNOWN", text, this.#file), noKindLeft);
       return;
@@ -233,7 +239,6 @@ export class StderrParser implements LogParser {
     const { entry, growing } = this.#last;
     if (growing === null) return;
     const before = entry[growing] ?? "";
-    // One character more than may stay, so that the cut is seen.
     if (before.length <= limits.logTextCharsMax) entry[growing] = `${before}\n${text}`;
   }
 
@@ -279,6 +284,11 @@ export class StderrParser implements LogParser {
     open.messageChars = message.length;
     this.#readHead(entry, match);
   }
+}
+
+/** What a line says from a place on: one character more than may stay, so that the cut is seen. */
+function textOf({ block, end }: Line, start: number): string {
+  return block.text.slice(start, Math.min(end, start + limits.logTextCharsMax + 1));
 }
 
 /** `log_error_verbosity = verbose` sets the SQLSTATE before the message; that it is set is known by the LOCATION. */

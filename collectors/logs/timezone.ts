@@ -38,8 +38,9 @@ export class TimeZone {
   readonly #offsets = new Map<string, number | null>();
   #stamp = "";
   #iso: string | null = null;
-  /** Of a second: what is written for its milliseconds begins with the same. */
-  #second = "";
+  /** Of a second: what is written for its milliseconds begins with the same. No stamp begins with a blank. */
+  #second = " ";
+  #zone = "";
   #secondIso: string | null = null;
 
   /** Takes a name of the IANA database. Throws RangeError on one that it does not have. */
@@ -64,11 +65,14 @@ export class TimeZone {
   toIso(stamp: string): string | null {
     if (stamp === this.#stamp) return this.#iso;
     const hasMilliseconds = stamp.charCodeAt(secondsChars) === 0x2e;
-    const zone = stamp.slice(hasMilliseconds ? secondsChars + 5 : secondsChars + 1);
-    const second = stamp.slice(0, secondsChars) + zone;
-    if (second !== this.#second) {
-      this.#secondIso = this.#convert(stamp.slice(0, secondsChars), zone);
-      this.#second = second;
+    const zoneStart = hasMilliseconds ? secondsChars + 5 : secondsChars + 1;
+    if (
+      !stamp.startsWith(this.#second) || !stamp.startsWith(this.#zone, zoneStart) ||
+      stamp.length !== zoneStart + this.#zone.length
+    ) {
+      this.#second = stamp.slice(0, secondsChars);
+      this.#zone = stamp.slice(zoneStart);
+      this.#secondIso = this.#convert(this.#second, this.#zone);
     }
     const milliseconds = hasMilliseconds ? stamp.slice(secondsChars, secondsChars + 4) : ".000";
     this.#iso = this.#secondIso === null ? null : `${this.#secondIso}${milliseconds}Z`;

@@ -27,10 +27,12 @@ const layers: readonly Layer[] = [
   { of: "main.ts", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "config.ts", may: ["*", "config/"] },
   { of: "config/", may: ["*", "config/"] },
+  // The doctor tells whether the unit fits the configuration.
+  { of: "tasks/launch.ts", may: ["*", "tasks/", "systemd/unit_state.ts"] },
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
-  { of: "systemd/", may: ["*", "systemd/"] },
+  { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts"] },
   { of: "*", may: ["*"] },
 ];
 
@@ -56,7 +58,18 @@ const powers: readonly Power[] = [
       "Deno.removeSignalListener",
       "node:process",
     ],
-    owners: ["main.ts", "tasks/launch.ts", "tasks/demo/locate.ts", "tasks/check/"],
+    owners: [
+      "main.ts",
+      "tasks/launch.ts",
+      "tasks/listener/launch.ts",
+      // It tries what must be refused.
+      "tasks/doctor/permissions.ts",
+      "tasks/demo/locate.ts",
+      "tasks/check/",
+      "systemd/install.ts",
+      "systemd/uninstall.ts",
+      "systemd/package.ts",
+    ],
     instead: "Take the value as an option, or return how it ended: main.ts reads, passes on and exits",
   },
   {
@@ -69,7 +82,17 @@ const powers: readonly Power[] = [
     owners: ["transport/http_delivery.ts"],
     instead: "Send through the Delivery that transport/http_delivery.ts makes",
   },
-  { uses: ["Deno.openKv"], owners: ["transport/kv_outbox.ts"], instead: "Take an Outbox as an option" },
+  {
+    uses: ["Deno.listenDatagram"],
+    owners: ["tasks/notify.ts"],
+    instead: "Tell the service manager through the ServiceManager of tasks/notify.ts",
+  },
+  { uses: ["Deno.openKv"], owners: ["transport/kv_store.ts"], instead: "Take an Outbox as an option" },
+  {
+    uses: ["node:sqlite"],
+    owners: ["transport/kv_file.ts", "transport/kv_salvage.ts", "tasks/listener/database.ts"],
+    instead: "Read the outbox through its seam; only what may be damaged is opened beside Deno KV",
+  },
   {
     uses: ["pg"],
     owners: ["collectors/postgres_pool.ts", "tasks/demo/"],
@@ -77,15 +100,23 @@ const powers: readonly Power[] = [
   },
   {
     uses: ["console.*", "Deno.stderr"],
-    owners: ["main.ts", "log.ts", "tasks/launch.ts", "tasks/demo/", "tasks/check/"],
+    owners: [
+      "main.ts",
+      "log.ts",
+      "tasks/launch.ts",
+      "tasks/listener/launch.ts",
+      "tasks/demo/",
+      "tasks/check/",
+      "systemd/",
+    ],
     instead: "Take a Log (log.ts) or a write function as an option",
   },
   {
     uses: ["Deno.Command", "node:child_process"],
-    owners: ["tasks/demo/", "tasks/check/"],
+    owners: ["tasks/demo/", "tasks/check/", "tasks/doctor/permissions.ts", "systemd/"],
     instead: "Read it without another process: the agent starts none",
   },
-  { uses: ["Deno.serve"], owners: ["tasks/listener.ts"], instead: "Start the listener of tasks/listener.ts" },
+  { uses: ["Deno.serve"], owners: ["tasks/listener/listener.ts"], instead: "Start the listener of tasks/listener/" },
   {
     uses: [
       "new Date()",

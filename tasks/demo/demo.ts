@@ -10,8 +10,8 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { type CommandContext, exitClean, exitFailure } from "../command.ts";
-import { type Listener, startListener } from "../listener.ts";
-import type { WireDocument } from "../listener_schemas.ts";
+import { type Listener, startListener } from "../listener/listener.ts";
+import type { WireDocument } from "../listener/schemas.ts";
 import { type DemoAgent, demoConfig, startDemoAgent } from "./demo_agent.ts";
 import { presentDocument } from "./demo_lines.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded_postgres.ts";

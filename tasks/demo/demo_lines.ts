@@ -4,8 +4,8 @@
  * @module
  */
 
-import { describeDocument } from "../listener_lines.ts";
-import type { WireDocument } from "../listener_schemas.ts";
+import { describeDocument } from "../listener/lines.ts";
+import type { WireDocument } from "../listener/schemas.ts";
 
 /** Rows in one block; the document has them all. */
 const shownRowsMax = 8;

@@ -166,7 +166,7 @@ export class Service implements AsyncDisposable {
 export async function createFolder({ server, sink, settings = {} }: ServiceOptions): Promise<AgentFolder> {
   return await AgentFolder.create({
     database: server,
-    listener: { url: sink?.url ?? new URL("http://127.0.0.1:9/ingest/postgres") },
+    listener: { url: sink?.url ?? new URL("http://127.0.0.1:8999/ingest/postgres") },
     settings: {
       ...settings,
       database: { name: server.database, user: agentRole, password: rolesPassword, sslmode: "disable" },

@@ -31,7 +31,7 @@ export async function writeLogs(bytes: number): Promise<WrittenLogs> {
     log_disconnections: "off",
   });
   const folder = await Deno.makeTempDir({ prefix: "bitville-bench-logs-" });
-  const written = (format: LogFormat) => join(server.dataDirectory, "log", `first.${extensions[format]}`);
+  const written = (format: LogFormat) => join(server.dataDirectory, "log", `server.${extensions[format]}`);
   const sizes = () => formatsOf(18).map((format) => Deno.statSync(written(format)).size);
   const connections = await Promise.all([1, 2].map((index) => connect(server, index)));
   await Promise.all(connections.map(async (connection) => {

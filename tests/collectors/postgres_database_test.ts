@@ -167,6 +167,14 @@ Deno.test("PostgresDatabase closes at once while statements run", async () => {
   assert.deepEqual(open.log.events, ["connection_pool_verified"]);
 });
 
+Deno.test("PostgresDatabase names the database that there is none of", async () => {
+  await using open = openDatabase(serverOf(18), { name: "nowhere" });
+  await rejects(open.database.query(rowsQuery), "refused");
+  const fields = open.log.of("database_unavailable")[0]?.fields;
+  assert.deepEqual([fields?.database, fields?.hint], ["nowhere", "Check database.name"]);
+  assert.match(String(fields?.error), /"nowhere"/);
+});
+
 Deno.test("PostgresDatabase says once that the server is away and once that it is back", async (test) => {
   const server = serverOf(18);
   const clock = new FakeClock();

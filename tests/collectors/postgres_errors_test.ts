@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DatabaseError, type DatabaseErrorKind } from "../../collectors/database.ts";
 import {
+  hintOf,
   isHostEntryMissing,
   isIdleTimeout,
   isStartupParameterRefused,
@@ -84,4 +85,25 @@ Deno.test("the reasons for a humbler attempt are told from other failures", () =
   assert.ok(isStartupParameterRefused(coded("08P01", "unsupported startup parameter in options: search_path")));
   assert.ok(!isStartupParameterRefused(coded("08P01", "no such database: x")));
   assert.ok(isIdleTimeout(coded("57P05")));
+});
+
+Deno.test("hintOf tells what to look at for whatever a connection failed of", () => {
+  const hints: [unknown, RegExp][] = [
+    [coded("ECONNREFUSED"), /database\.host and database\.port/],
+    [coded("53300"), /max_connections/],
+    [coded("28P01"), /database\.user, database\.password/],
+    [coded("3D000", 'database "nowhere" does not exist'), /^Check database\.name$/],
+    [coded("08P01", "no such database: nowhere"), /^Check database\.name$/],
+    [coded("SELF_SIGNED_CERT_IN_CHAIN"), /^Set database\.sslrootcert /],
+    [coded("DEPTH_ZERO_SELF_SIGNED_CERT"), /^Set database\.sslrootcert /],
+    [coded("UNABLE_TO_VERIFY_LEAF_SIGNATURE"), /^Set database\.sslrootcert /],
+    [coded("CERT_HAS_EXPIRED"), /renewed/],
+    [coded("ERR_TLS_CERT_ALTNAME_INVALID"), /^Set database\.host /],
+    [new Error("The server does not support SSL connections"), /^Turn on ssl /],
+  ];
+  for (const [thrown, hint] of hints) {
+    const error = toDatabaseError(thrown, { phase: "connect", cancelled: false });
+    assert.match(hintOf(error) ?? "", hint);
+  }
+  assert.equal(hintOf(toDatabaseError(coded("42P01"), { phase: "query", cancelled: false })), null);
 });

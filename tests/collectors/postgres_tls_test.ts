@@ -61,6 +61,12 @@ Deno.test({
           });
         }
       }
+      await test.step("says of a certificate that it does not believe which setting mends it", async () => {
+        const verifyCa = { sslmode: "verify-ca", sslrootcert: wrong.ca } as const;
+        assert.match(await hint(server, verifyCa), /^Set database\.sslrootcert to the certificate of the authority/);
+        const verifyFull = { host: "127.0.0.1", sslmode: "verify-full", sslrootcert: right.ca } as const;
+        assert.match(await hint(server, verifyFull), /^Set database\.host to a name in the server's certificate/);
+      });
       await test.step("where pg_hba.conf wants the one or the other", async () => {
         assert.equal(await connect(server, { user: "plain", sslmode: "prefer" }), "plain");
         assert.equal(await connect(server, { user: "plain", sslmode: "require" }), "refused");
@@ -105,6 +111,15 @@ async function connect(server: EmbeddedPostgres, changes: Parameters<typeof open
   }
 }
 
+/** What the log tells an operator to do about a connection that does not come about. */
+async function hint(server: EmbeddedPostgres, changes: Parameters<typeof openDatabase>[1]): Promise<string> {
+  await using open = openDatabase(server, changes);
+  await assert.rejects(open.database.server(), DatabaseError);
+  const [unavailable] = open.log.of("database_unavailable");
+  assert.equal(unavailable?.fields.host, changes?.host ?? server.host);
+  return String(unavailable?.fields.hint);
+}
+
 /** The certificate is for the name localhost. */
 function expected(host: string, root: "none" | "right" | "wrong"): Record<SslMode, string> {
   const chain = root === "right" ? "TLS" : "refused";
@@ -121,6 +136,7 @@ async function checkWithoutTls(server: EmbeddedPostgres): Promise<void> {
   for (const sslmode of sslModes) {
     const outcome = sslmode === "disable" || sslmode === "prefer" ? "plain" : "refused";
     assert.equal(await connect(server, { sslmode }), outcome, sslmode);
+    if (outcome === "refused") assert.match(await hint(server, { sslmode }), /^Turn on ssl on the server/, sslmode);
   }
 }
 

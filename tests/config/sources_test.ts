@@ -33,6 +33,50 @@ Deno.test("loadConfig reads a secret from its file without one line end, unless 
   assert.deepEqual([direct.database.passwordFile, direct.listener.apiKeyFile], ["", ""]);
 });
 
+Deno.test("loadConfig takes what a service manager hands over where no secret and no file of it is set", async () => {
+  const environment = { ...listener, BITVILLE_PG_LISTENER_API_KEY: "", CREDENTIALS_DIRECTORY: "/run/c" };
+  const files = { "/run/c/db_password": "handed p\n", "/run/c/listener_api_key": "handed k\n", "/p": "p", "/k": "k" };
+  const handed = await config({ environment, files, requires: "listener" });
+  assert.deepEqual([handed.database.password.reveal(), handed.listener.apiKey.reveal()], ["handed p", "handed k"]);
+  assert.equal(handed.database.passwordFile, "/run/c/db_password");
+  assert.equal(handed.listener.apiKeyFile, "/run/c/listener_api_key");
+  const ini = "[database]\npassword_file = /p\n[listener]\napi_key_file = /k";
+  const named = await config({ ini, environment, files, requires: "listener" });
+  assert.deepEqual([named.database.password.reveal(), named.listener.apiKey.reveal()], ["p", "k"]);
+  const direct = await config({ ini: "[database]\npassword = d\n[listener]\napi_key = e", environment, files });
+  assert.deepEqual([direct.database.password.reveal(), direct.database.passwordFile], ["d", ""]);
+});
+
+Deno.test("loadConfig counts a credential that is absent or empty as none", async () => {
+  for (const files of [{}, { "/run/c/db_password": "\n", "/run/c/listener_api_key": "" }]) {
+    const environment = { ...listener, CREDENTIALS_DIRECTORY: "/run/c" };
+    assert((await config({ environment, files, requires: "listener" })).database.password.isEmpty);
+    const [message] = await refusals({
+      environment: { ...environment, BITVILLE_PG_LISTENER_API_KEY: "" },
+      files,
+      requires: "listener",
+    });
+    assert.match(message ?? "", /^Cannot start without listener\.api_key: /);
+  }
+});
+
+Deno.test("loadConfig refuses a credential that cannot be read or is no secret, and does not show it", async () => {
+  const environment = { ...listener, BITVILLE_PG_LISTENER_API_KEY: "", CREDENTIALS_DIRECTORY: "/run/c" };
+  const files = {
+    "/run/c/db_password": new Deno.errors.PermissionDenied("no"),
+    "/run/c/listener_api_key": "two\nlines",
+  };
+  const messages = await refusals({ environment, files, requires: "listener" });
+  assert.deepEqual(messages.slice(0, 1), [
+    "Cannot use credential /run/c/db_password for database.password because this user may not read it",
+  ]);
+  assert.match(
+    messages[1] ?? "",
+    /^Cannot use credential \/run\/c\/listener_api_key for listener\.api_key because its/,
+  );
+  assert(!messages.join().includes("lines"));
+});
+
 Deno.test("loadConfig reads the listener's files only where the listener is required", async () => {
   const setup: Setup = { ini: "[listener]\napi_key_file = /missing\nca_file = /missing.pem", environment: listener };
   assert.equal((await config(setup)).listener.apiKeyFile, "");
@@ -44,16 +88,14 @@ Deno.test("loadConfig reads the listener's files only where the listener is requ
 Deno.test("loadConfig refuses a file of certificates that holds none", async () => {
   for (const [section, key] of [["database", "sslrootcert"], ["listener", "ca_file"]] as const) {
     const ini = `[${section}]\n${key} = /ca.pem`;
-    const [message] = await refusals({
-      ini,
-      environment: listener,
-      requires: "listener",
-      files: { "/ca.pem": "a host" },
-    });
-    assert.equal(
-      message,
-      `Cannot use the file of ${section}.${key} because it holds no PEM certificate: current value is /ca.pem`,
-    );
+    for (const text of ["a host", "-----BEGIN PRIVATE KEY-----"]) {
+      const files = { "/ca.pem": text };
+      const [message] = await refusals({ ini, environment: listener, requires: "listener", files });
+      assert.equal(
+        message,
+        `Cannot use the file of ${section}.${key} because it holds no PEM certificate: current value is /ca.pem`,
+      );
+    }
   }
 });
 

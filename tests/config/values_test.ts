@@ -5,6 +5,7 @@
  */
 
 import assert from "node:assert/strict";
+import { blockedPorts } from "../../config/blocked_ports.ts";
 import type { Config } from "../../config.ts";
 import { config, load, refusals, warned } from "../support/config_loading.ts";
 
@@ -125,6 +126,19 @@ Deno.test("loadConfig takes only http and https without user info for a listener
       message.includes(`must be an http or https URL`) && message.includes(`: current value is ${url}`),
       message,
     );
+  }
+});
+
+Deno.test("loadConfig refuses a listener's port that fetch refuses, and no other", async () => {
+  for (const port of blockedPorts) {
+    for (const scheme of ["http", "https"]) {
+      await assert.rejects(fetch(`${scheme}://127.0.0.1:${port}/`), /blocked/, `${port}`);
+    }
+    const [message = ""] = await refusals({ environment: { BITVILLE_PG_LISTENER_URL: `http://127.0.0.1:${port}/in` } });
+    assert.match(message, /without a port of another protocol such as 22, 25 or 6000: current value is http:/);
+  }
+  for (const port of ["", ":80", ":443", ":8080", ":8443", ":3000", ":5432", ":9200", ":65535"]) {
+    await config({ environment: { BITVILLE_PG_LISTENER_URL: `https://127.0.0.1${port}/in` } });
   }
 });
 

@@ -16,7 +16,7 @@ import {
   type PostgresVersion,
   startEmbeddedPostgres,
 } from "../../tasks/demo/embedded_postgres.ts";
-import { createValidator } from "../../tasks/listener_schemas.ts";
+import { createValidator } from "../../tasks/listener/schemas.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import type { MemoryLog } from "../support/memory_log.ts";
 import { openDatabase } from "../support/open_database.ts";

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { Seal } from "../../transport/envelope.ts";
+import type { LossReason } from "../../transport/loss_ledger.ts";
 import type { Outbox, OutboxEntry } from "../../transport/outbox.ts";
 import { draftOf, readEntry, testSeal } from "../support/drafts.ts";
 import { waitFor } from "../support/wait_for.ts";
@@ -36,8 +37,11 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
   test("is empty at first", {}, async (outbox) => {
     assert.equal(await outbox.oldest(), null);
     assert.equal(await outbox.oldestAt(), null);
-    const loss = { evictedRecords: 0, evictedBytes: 0, rejectedRecords: 0 };
-    assert.deepEqual(outbox.status(), { records: 0, bytes: 0, maxBytes: roomy, nextSequence: 1, loss });
+    const { loss, ...figures } = outbox.status();
+    assert.deepEqual(figures, { records: 0, bytes: 0, maxBytes: roomy, nextSequence: 1, deliveredRecords: 0 });
+    const { untold, ...totals } = loss;
+    assert.deepEqual(Object.values(totals), [0, 0, 0, 0, 0, 0]);
+    assert.deepEqual(untold.ranges, []);
   });
 
   test("gives documents back in the order of their sequence, whole", {}, async (outbox) => {
@@ -64,6 +68,15 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     assert.deepEqual(first, second);
   });
 
+  test("answers the oldest from a number on, and passes over what is settled", {}, async (outbox) => {
+    for (const name of ["1", "2", "3", "4"]) await outbox.put(draftOf(name));
+    await outbox.acknowledge(3);
+    const numbers = [];
+    for (const from of [0, 1, 2, 3, 4, 5]) numbers.push((await outbox.oldest(from))?.sequence ?? null);
+    assert.deepEqual(numbers, [1, 1, 2, 4, 4, null]);
+    assert.equal((await outbox.oldest())?.sequence, 1);
+  });
+
   test("counts its records and bytes back to nothing", {}, async (outbox) => {
     const put = await outbox.put(draftOf("small", 1_000));
     await outbox.put(draftOf("large", 200_000));
@@ -74,6 +87,17 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     await taken(outbox);
     const { records, bytes, nextSequence } = outbox.status();
     assert.deepEqual({ records, bytes, nextSequence }, { records: 0, bytes: 0, nextSequence: 3 });
+  });
+
+  test("makes the room that a smaller cap asks for at the next document", {}, async (outbox) => {
+    for (const name of ["first", "second", "third"]) await outbox.put(draftOf(name, 100_000));
+    outbox.resize(250_000);
+    assert.equal(outbox.status().maxBytes, 250_000);
+    assert.equal(outbox.status().records, 3);
+    const put = await outbox.put(draftOf("fourth", 100_000));
+    assert(put.kind === "stored" && put.evicted.records === 2, JSON.stringify(put));
+    outbox.resize(roomy);
+    assert.equal((await readEntry(await taken(outbox))).data.name, "third");
   });
 
   test("carries a document of 16 MB", { maxBytes: 100_000_000 }, async (outbox) => {
@@ -124,6 +148,14 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     assert.equal((await taken(outbox)).sequence, 5);
   });
 
+  test("does not evict the one asked for last, though older ones wait", { maxBytes: 100_000 }, async (outbox) => {
+    for (let index = 0; index < 3; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    await outbox.oldest();
+    assert.equal((await outbox.oldest(2))?.sequence, 2);
+    for (let index = 3; index < 5; index++) await outbox.put(draftOf(`${index}`, 30_000));
+    assert.deepEqual([(await taken(outbox)).sequence, (await taken(outbox)).sequence], [2, 4]);
+  });
+
   test("sets a rejected document aside and goes on", {}, async (outbox) => {
     await outbox.put(draftOf("bad"));
     await outbox.put(draftOf("good"));
@@ -132,6 +164,40 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     assert.equal(outbox.status().loss.rejectedRecords, 1);
     assert.equal((await taken(outbox)).sequence, 2);
     assert.equal(await outbox.oldest(), null);
+  });
+
+  test("adds up after every step, whatever becomes of the documents", { maxBytes: 100_000 }, async (outbox) => {
+    for (let index = 0; index < 12; index++) {
+      await outbox.put(draftOf(`${index}`, index % 4 === 3 ? 200_000 : 30_000));
+      const sequence = (await outbox.oldest())?.sequence;
+      if (index % 3 === 0 && sequence !== undefined) await outbox.acknowledge(sequence);
+      if (index % 5 === 4 && sequence !== undefined) await outbox.reject(sequence, "The listener answered 422");
+      assertAddsUp(outbox);
+    }
+    const { loss } = outbox.status();
+    assert.equal(inRanges(outbox, "evicted") + inRanges(outbox, "too_large"), loss.evictedRecords);
+    assert.equal(inRanges(outbox, "rejected"), loss.rejectedRecords);
+    assert(loss.evictedRecords > 3 && loss.rejectedRecords > 0, "each kind happened");
+  });
+
+  test("tells of a loss until a document that told it was delivered", { maxBytes: 100_000 }, async (outbox) => {
+    await outbox.put(draftOf("bad"));
+    await outbox.reject(1, "The listener answered 422");
+    const { untold } = outbox.status().loss;
+    assert.deepEqual(untold.ranges.map(({ reason, from, to, types }) => [reason, from, to, types]), [
+      ["rejected", 1, 1, { test: 1 }],
+    ]);
+    await outbox.put({ ...draftOf("lost itself"), tells: untold.mark });
+    await outbox.reject(2, "The listener answered 422");
+    assert.equal(inRanges(outbox, "rejected"), 2);
+    await outbox.put({ ...draftOf("told too early"), tells: untold.mark });
+    await taken(outbox);
+    assert.equal(inRanges(outbox, "rejected"), 2, "it has grown since");
+    await outbox.put({ ...draftOf("told"), tells: outbox.status().loss.untold.mark });
+    assert.equal(inRanges(outbox, "rejected"), 2);
+    await taken(outbox);
+    assert.deepEqual(outbox.status().loss.untold.ranges, []);
+    assert.equal(outbox.status().loss.rejectedRecords, 2, "the total stays");
   });
 
   test("does nothing when what is settled is not there", {}, async (outbox) => {
@@ -182,4 +248,16 @@ async function taken(outbox: Outbox): Promise<OutboxEntry> {
   assert(entry !== null, "the outbox must not be empty");
   await outbox.acknowledge(entry.sequence);
   return entry;
+}
+
+function assertAddsUp(outbox: Outbox): void {
+  const { nextSequence, deliveredRecords, records, loss } = outbox.status();
+  const lost = loss.evictedRecords + loss.rejectedRecords + loss.quarantinedRecords + loss.unstoredRecords;
+  assert.equal(nextSequence - 1, deliveredRecords + records + lost, "captured = delivered + waiting + lost");
+}
+
+/** How many documents are told as lost for this reason. */
+function inRanges(outbox: Outbox, reason: LossReason): number {
+  const ranges = outbox.status().loss.untold.ranges.filter((range) => range.reason === reason);
+  return ranges.reduce((sum, { records }) => sum + records, 0);
 }

@@ -18,7 +18,14 @@ const waiting = "update account set balance = 2";
 const holderId = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const waiterId = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
-const rolesThatSee = { "a superuser": "postgres", pg_monitor: "with_monitor", pg_read_all_stats: "with_stats" };
+const rolesThatSee = {
+  "a superuser": "postgres",
+  pg_monitor: "with_monitor",
+  pg_read_all_stats: "with_stats",
+  "the role of role.sql": "bitville_monitor",
+};
+
+const roleSql = new URL("../../systemd/role.sql", import.meta.url);
 
 /** Registers the suite for one version. Starts a server of its own. */
 export function testRoles(version: PostgresVersion): void {
@@ -32,6 +39,7 @@ export function testRoles(version: PostgresVersion): void {
       create role with_nothing login;
       create table account as select 0 as balance;
       grant all on account to application`);
+    await server.query(await Deno.readTextFile(roleSql));
   });
   Deno.test.afterAll(async () => {
     await server[Symbol.asyncDispose]();
@@ -59,6 +67,23 @@ export function testRoles(version: PostgresVersion): void {
     });
   }
 
+  Deno.test(`role.sql on PostgreSQL ${version} gives little and the same when run again`, async () => {
+    await server.query(await Deno.readTextFile(roleSql));
+    assert.deepEqual(await server.query(roleFactsSql), [{
+      elevated: false,
+      rolcanlogin: true,
+      rolconnlimit: 5,
+      without_password: true,
+      settings: ["default_transaction_read_only=on", "lock_timeout=500ms", "statement_timeout=5s"],
+      roles: ["pg_read_all_settings", "pg_read_all_stats"],
+    }]);
+    await using agent = await connectClient(server, { user: "bitville_monitor" });
+    const [row] = await agent.run("select current_setting('log_directory') as folder, pg_current_logfile() as file");
+    assert.deepEqual(row, { folder: "log", file: null });
+    await assert.rejects(agent.run("select balance from account"), /permission denied/);
+    await assert.rejects(agent.run("create temporary table mine ()"), /read-only transaction/);
+  });
+
   Deno.test(`The collectors on PostgreSQL ${version} tell who but not what as a role without privileges`, async () => {
     await using knot = await tie(server);
     const { data, hints } = await collect(server, "with_nothing");
@@ -71,6 +96,14 @@ export function testRoles(version: PostgresVersion): void {
     assert.deepEqual(hints, ['GRANT pg_monitor TO "with_nothing";', 'GRANT pg_read_all_stats TO "with_nothing";']);
   });
 }
+
+/** What role.sql gives, and what it does not. */
+const roleFactsSql = `
+  select rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as elevated, rolcanlogin, rolconnlimit,
+    rolpassword is null as without_password, (select array_agg(setting order by setting) from unnest(setconfig) as setting)
+      as settings,
+    array(select roleid::regrole::text from pg_auth_members where member = pg_authid.oid order by 1) as roles
+  from pg_authid left join pg_db_role_setting on setrole = pg_authid.oid where rolname = 'bitville_monitor'`;
 
 /** One session that waits for another. */
 interface Knot extends AsyncDisposable {

@@ -7,6 +7,7 @@
 import * as limits from "../../limits.ts";
 import type { Draft, Seal } from "../../transport/envelope.ts";
 import { compress } from "../../transport/gzip.ts";
+import { emptyLedger, type LossReason, type LostDocument, withLost, withoutTold } from "../../transport/loss_ledger.ts";
 import { Mutex } from "../../transport/mutex.ts";
 import type { Checkpoint, Evicted, Outbox, OutboxEntry, OutboxStatus, Put } from "../../transport/outbox.ts";
 
@@ -14,13 +15,23 @@ type Operation = "put" | "oldest" | "acknowledge" | "reject";
 
 export class MemoryOutbox implements Outbox {
   readonly #seal: Seal;
-  readonly #maxBytes: number;
+  #maxBytes: number;
   readonly #documentBytesMax: number;
   readonly #mutex = new Mutex();
   readonly #entries = new Map<number, OutboxEntry>();
   readonly #checkpoints = new Map<string, unknown>();
   readonly #closed = Promise.withResolvers<void>();
-  readonly #loss = { evictedRecords: 0, evictedBytes: 0, rejectedRecords: 0 };
+  readonly #loss = {
+    evictedRecords: 0,
+    evictedBytes: 0,
+    rejectedRecords: 0,
+    quarantinedRecords: 0,
+    unstoredRecords: 0,
+    quarantinedFiles: 0,
+    untold: emptyLedger,
+  };
+  readonly #tells = new Map<number, number>();
+  #delivered = 0;
   readonly #failing = new Map<Operation, number>();
   #nextSequence = 1;
   #leased: number | null = null;
@@ -53,21 +64,30 @@ export class MemoryOutbox implements Outbox {
     return Promise.resolve(new Map([...this.#checkpoints].filter(([name]) => name.startsWith(prefix))));
   }
 
-  oldest(): Promise<OutboxEntry | null> {
+  oldest(from = 0): Promise<OutboxEntry | null> {
     return this.#attempt("oldest", () => {
-      const entry = this.#entries.values().next().value ?? null;
+      const entry = this.#entries.values().find(({ sequence }) => sequence >= from) ?? null;
       this.#leased = entry?.sequence ?? null;
       return entry;
     });
   }
 
   acknowledge(sequence: number): Promise<void> {
-    return this.#attempt("acknowledge", () => this.#settle(sequence));
+    return this.#attempt("acknowledge", () => {
+      if (!this.#entries.has(sequence)) return;
+      this.#delivered += 1;
+      const told = this.#tells.get(sequence);
+      if (told !== undefined) this.#loss.untold = withoutTold(this.#loss.untold, told);
+      this.#settle(sequence);
+    });
   }
 
   reject(sequence: number, _reason: string): Promise<void> {
     return this.#attempt("reject", () => {
-      if (this.#entries.has(sequence)) this.#loss.rejectedRecords += 1;
+      const entry = this.#entries.get(sequence);
+      if (entry === undefined) return;
+      this.#loss.rejectedRecords += 1;
+      this.#lose("rejected", entry, storedBytes(entry));
       this.#settle(sequence);
     });
   }
@@ -84,7 +104,12 @@ export class MemoryOutbox implements Outbox {
   status(): OutboxStatus {
     const maxBytes = this.#maxBytes;
     const loss = { ...this.#loss };
-    return { records: this.#entries.size, bytes: this.#bytes(), maxBytes, nextSequence: this.#nextSequence, loss };
+    const figures = { nextSequence: this.#nextSequence, deliveredRecords: this.#delivered };
+    return { records: this.#entries.size, bytes: this.#bytes(), maxBytes, ...figures, loss };
+  }
+
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
   }
 
   close(): Promise<void> {
@@ -101,10 +126,12 @@ export class MemoryOutbox implements Outbox {
     this.#nextSequence += 1;
     if (jsonBytes.length > this.#documentBytesMax || bytes > this.#maxBytes) {
       this.#count({ records: 1, bytes });
+      this.#lose("too_large", { sequence, type, timestamp }, bytes);
       return { kind: "too_large", sequence, bytes };
     }
     const evicted = this.#makeRoom(bytes);
     this.#entries.set(sequence, { id, sequence, type, timestamp, gzip });
+    if (draft.tells !== undefined) this.#tells.set(sequence, draft.tells);
     queueMicrotask(this.#wake);
     return { kind: "stored", id, sequence, bytes, evicted };
   }
@@ -122,6 +149,8 @@ export class MemoryOutbox implements Outbox {
       if (this.#bytes() + bytes <= this.#maxBytes) break;
       if (entry.sequence === this.#leased) continue;
       this.#entries.delete(entry.sequence);
+      this.#tells.delete(entry.sequence);
+      this.#lose("evicted", entry, storedBytes(entry));
       evicted.records += 1;
       evicted.bytes += storedBytes(entry);
     }
@@ -134,8 +163,13 @@ export class MemoryOutbox implements Outbox {
     this.#loss.evictedBytes += evicted.bytes;
   }
 
+  #lose(reason: LossReason, { sequence, type, timestamp }: Omit<LostDocument, "bytes">, bytes: number): void {
+    this.#loss.untold = withLost(this.#loss.untold, reason, [{ sequence, type, timestamp, bytes }]);
+  }
+
   #settle(sequence: number): void {
     this.#entries.delete(sequence);
+    this.#tells.delete(sequence);
     this.#leased = null;
   }
 

@@ -11,9 +11,11 @@ import type { OutboxEntry } from "../../transport/outbox.ts";
 
 export const delivered: Outcome = { kind: "delivered" };
 
-export function retry(options: { status?: number | null; retryAfterMs?: number } = {}): Outcome {
-  const { status = 503, retryAfterMs = null } = options;
-  return { kind: "retry", reason: `The listener answered ${status}`, status, retryAfterMs };
+type Retry = Outcome & { kind: "retry" };
+
+export function retry(options: Partial<Pick<Retry, "status" | "retryAfterMs" | "refused">> = {}): Outcome {
+  const { status = 503, retryAfterMs = null, refused = null } = options;
+  return { kind: "retry", reason: `The listener answered ${status}`, status, retryAfterMs, refused };
 }
 
 export function rejected(status: number): Outcome {
@@ -28,11 +30,13 @@ export class ScriptedDelivery implements Delivery {
   /** Requests under way at once, at the most. */
   concurrencyPeak = 0;
   closed = false;
+  /** What comes of an attempt beyond the script. */
+  decide: (entry: OutboxEntry) => Outcome = () => delivered;
   #answers: Outcome[] = [];
   #underWay = 0;
   #held: Promise<void> | null = null;
 
-  /** The next answers; after them everything is delivered. */
+  /** The next answers; after them `decide` has the word. */
   answer(...outcomes: Outcome[]): void {
     this.#answers.push(...outcomes);
   }
@@ -52,8 +56,8 @@ export class ScriptedDelivery implements Delivery {
     this.concurrencyPeak = Math.max(this.concurrencyPeak, ++this.#underWay);
     try {
       if (this.#held !== null) await Promise.race([this.#held, aborted(signal)]);
-      if (signal.aborted) return { kind: "retry", reason: "Cut off", status: null, retryAfterMs: null };
-      const outcome = this.#answers.shift() ?? delivered;
+      if (signal.aborted) return { kind: "retry", reason: "Cut off", status: null, retryAfterMs: null, refused: null };
+      const outcome = this.#answers.shift() ?? this.decide(entry);
       const json = new TextDecoder().decode(await decompress(entry.gzip, limits.documentBytesMax));
       if (outcome.kind === "delivered") this.taken.push(JSON.parse(json));
       return outcome;

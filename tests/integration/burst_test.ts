@@ -5,7 +5,7 @@ import { Client } from "pg";
 import { type BurstSample, BurstSampler } from "../../collectors/burst.ts";
 import { BurstRun } from "../../tasks/burst_run.ts";
 import { Governor } from "../../tasks/governor.ts";
-import { createValidator } from "../../tasks/listener_schemas.ts";
+import { createValidator } from "../../tasks/listener/schemas.ts";
 import type { Draft } from "../../transport/envelope.ts";
 import { createSeal } from "../../transport/envelope.ts";
 import type { Root } from "../contracts/locks.ts";

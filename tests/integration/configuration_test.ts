@@ -72,7 +72,7 @@ Deno.test("start takes the variables of the environment before the file", async 
   await using folder = await AgentFolder.create({
     database: postgres(),
     listener,
-    settings: { listener: { url: "http://127.0.0.1:1/", project_id: "of-the-file" } },
+    settings: { listener: { url: "http://127.0.0.1:2/", project_id: "of-the-file" } },
   });
   const environment = { BITVILLE_PG_LISTENER_URL: listener.url.href, BITVILLE_PG_PROJECT_ID: "of-the-environment" };
   await using agent = AgentProcess.start(folder, { environment });

@@ -133,7 +133,7 @@ Deno.test("start gives up the oldest documents when the buffer is full, and coun
     listener.reopen();
     await agent.event("buffer_flush_complete");
     const evicted = agent.of("buffer_eviction_complete").reduce((sum, line) => sum + Number(line.evicted_count), 0);
-    const accepted = listener.accepted.map(({ sequence }) => sequence);
+    const accepted = listener.accepted.map(({ sequence }) => sequence).sort((one, other) => one - other);
     const captured = Math.max(...accepted);
     assert.equal(accepted.length + evicted, captured, "captured = delivered + evicted");
     assert.deepEqual(accepted.slice(1), accepted.slice(1).map((_, index) => accepted[1]! + index), "no gap after it");
@@ -227,10 +227,10 @@ Deno.test("start sets aside what the listener refuses for good and goes on with 
     listener.script(400, 202, 422);
     await using agent = AgentProcess.start(folder);
     await drained(agent, setup, { atLeast: 4 });
-    const rejected = agent.of("document_rejected").map(({ sequence, status, level }) => [sequence, status, level]);
-    assert.deepEqual(rejected, [[1, 400, "error"], [3, 422, "error"]]);
+    const rejected = agent.of("document_rejected");
+    assert.deepEqual(rejected.map(({ status, level }) => [status, level]), [[400, "error"], [422, "error"]]);
     const accepted = listener.accepted.map(({ sequence }) => sequence);
-    assert.deepEqual(accepted.slice(0, 2), [2, 4]);
+    assert(!rejected.some(({ sequence }) => accepted.includes(Number(sequence))));
     assert.equal(new Set(listener.received.map(({ document }) => document.id)).size, listener.received.length);
   });
 });
@@ -250,6 +250,49 @@ Deno.test("start does not follow a redirect and sends the document again to the 
     assert.match(String((await agent.event("delivery_failed")).reason), /redirect/);
     assertComplete(listener);
   });
+});
+
+/** A root of its own for files such as /etc/hosts takes root, and a kernel that lets it. */
+const unshareMissing = await canUnshare() ? null : "skipped: only root can give a process an /etc/hosts of its own";
+
+async function canUnshare(): Promise<boolean> {
+  try {
+    const args = ["--mount", "mount", "--bind", "/etc/hosts", "/etc/hosts"];
+    return (await new Deno.Command("unshare", { args, stderr: "null" }).output()).success;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test({
+  name: `start delivers when the listener's name resolves again${
+    unshareMissing === null ? "" : ` (${unshareMissing})`
+  }`,
+  ignore: unshareMissing !== null,
+  fn: async () => {
+    await withListener({}, async (setup) => {
+      const { listener, folder } = setup;
+      const hosts = `${folder.path}/hosts`;
+      const ownHosts = await Deno.readTextFile("/etc/hosts");
+      await Deno.writeTextFile(hosts, ownHosts);
+      await folder.set({ listener: { url: `http://listener.test:${listener.port}/ingest/postgres` } });
+      const script = `mount --bind "${hosts}" /etc/hosts && exec "$@"`;
+      await using agent = AgentProcess.start(folder, { within: ["unshare", "--mount", "sh", "-c", script, "sh"] });
+      const failed = await agent.event("delivery_failed");
+      assert.match(String(failed.reason), /^Cannot reach listener\.test:\d+: .*dns error/);
+      await Deno.writeTextFile(hosts, `${ownHosts}127.0.0.1 listener.test\n`);
+      await drained(agent, setup, { atLeast: 1 });
+      assertComplete(listener);
+    });
+  },
+});
+
+Deno.test("start reaches a listener on IPv6 alone", async () => {
+  await using listener = new ScriptedListener({ hostname: "::1" });
+  await using folder = await AgentFolder.create({ database: postgres(), listener });
+  await using agent = AgentProcess.start(folder);
+  await drained(agent, { listener, folder }, { atLeast: 1 });
+  assertComplete(listener);
 });
 
 Deno.test("start opens the circuit after five failures in a row and goes on collecting", async () => {

@@ -7,10 +7,10 @@
 
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { openKvOutbox } from "../../transport/kv_outbox.ts";
 import type { SystemUser } from "../../tasks/demo/embedded_postgres.ts";
-import { draftOf, testSeal } from "./drafts.ts";
+import { draftOf } from "./drafts.ts";
 import type { ScriptedListener } from "./scripted_listener.ts";
+import { openTestOutbox } from "./test_outbox.ts";
 
 /** Sections of the INI file; undefined takes a key away. */
 export type Settings = Record<string, Record<string, string | number | undefined>>;
@@ -65,14 +65,14 @@ export class AgentFolder implements AsyncDisposable {
 
   /** Puts documents of about `bytes` each into the buffer, as an agent that could not send them would have. */
   async fill(count: number, bytes = 0): Promise<void> {
-    const outbox = await openKvOutbox({ path: this.bufferPath, maxBytes: 1_000_000_000, seal: testSeal() });
+    const outbox = await openTestOutbox(this.bufferPath, { maxBytes: 1_000_000_000 });
     for (let index = 0; index < count; index++) await outbox.put(draftOf(`${index}`, bytes));
     await outbox.close();
   }
 
   /** How many documents are in the buffer, and whether the file is sound. No agent may be running. */
   async inspect(): Promise<{ records: number; bytes: number; nextSequence: number; integrity: string }> {
-    const outbox = await openKvOutbox({ path: this.bufferPath, maxBytes: 1_000_000_000, seal: testSeal() });
+    const outbox = await openTestOutbox(this.bufferPath, { maxBytes: 1_000_000_000 });
     const { records, bytes, nextSequence } = outbox.status();
     await outbox.close();
     using file = new DatabaseSync(join(this.bufferPath, "outbox.kv"));

@@ -36,12 +36,16 @@ export interface Ended {
 export interface AgentProcessOptions {
   /** Words behind `launch.sh`, before `--config`. */
   command?: string;
+  /** Behind `--config FILE`. */
+  args?: readonly string[];
   /** Variables beyond this process's own, of which those that configure the agent or the driver are left out. */
   environment?: Record<string, string>;
   /** Whom to run as, if not as this process's user. */
   user?: SystemUser;
   /** The project's folder, if it is a copy. */
   root?: string;
+  /** A command that runs the one behind it, such as `unshare --mount`. */
+  within?: readonly string[];
 }
 
 /** A running agent. Disposing of it kills it. */
@@ -61,9 +65,11 @@ export class AgentProcess implements AsyncDisposable {
 
   /** `sh tasks/launch.sh start --config FILE`, or another command. */
   static start(folder: AgentFolder, options: AgentProcessOptions = {}): AgentProcess {
-    const { command = "start", root = projectRoot, user } = options;
-    return new AgentProcess("sh", {
-      args: [`${root}tasks/launch.sh`, command, "--config", folder.iniPath],
+    const { command = "start", root = projectRoot, user, within = [] } = options;
+    const launch = ["sh", `${root}tasks/launch.sh`, command, "--config", folder.iniPath, ...options.args ?? []];
+    const [program, ...args] = [...within, ...launch];
+    return new AgentProcess(program!, {
+      args,
       cwd: folder.path,
       clearEnv: true,
       env: { ...ownEnvironment(), DENO: Deno.execPath(), ...options.environment },

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { createCollectors } from "../../collectors/registry.ts";
 import type { EmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
-import { createValidator } from "../../tasks/listener_schemas.ts";
+import { createValidator } from "../../tasks/listener/schemas.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import type { LocksData } from "../contracts/locks.ts";
 import type { MemoryLog } from "./memory_log.ts";

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { openKvOutbox } from "../../transport/kv_outbox.ts";
-import { draftOf, testSeal } from "./drafts.ts";
+import { draftOf } from "./drafts.ts";
+import { openTestOutbox } from "./test_outbox.ts";
 
 const [path = ""] = Deno.args;
-const outbox = await openKvOutbox({ path, maxBytes: 1_000_000_000, seal: testSeal() });
+const outbox = await openTestOutbox(path, { maxBytes: 1_000_000_000 });
 for (let index = 0;; index++) {
   // Every third one needs more than one commit.
   const put = await outbox.put(draftOf(`${index}`, index % 3 === 0 ? 1_500_000 : 1_000));

@@ -11,7 +11,14 @@ import { gunzipSync } from "node:zlib";
 export interface Received {
   headers: Headers;
   /** Its document, parsed. */
-  document: { id: string; sequence: number; type: string; timestamp: string; data: Record<string, unknown> };
+  document: {
+    id: string;
+    project: string;
+    sequence: number;
+    type: string;
+    timestamp: string;
+    data: Record<string, unknown>;
+  };
   /** The port it came from: the same for requests over one connection. */
   clientPort: number;
   status: number;
@@ -22,11 +29,19 @@ export interface Received {
 /** What to do with a request; `status` is what is noted. */
 export type Answer = (request: Request) => Response | Promise<Response>;
 
+/** Where it listens, and with which certificate; without one it speaks plain HTTP. */
+export interface ListenerOptions {
+  hostname?: string;
+  cert?: string;
+  key?: string;
+}
+
 /** Listens on a free port of 127.0.0.1 until it is shut down. */
 export class ScriptedListener implements AsyncDisposable {
   readonly received: Received[] = [];
   readonly #script: Answer[] = [];
   readonly #disposed = Promise.withResolvers<Response>();
+  readonly #options: ListenerOptions;
   #server: Deno.HttpServer<Deno.NetAddr>;
   #port: number;
   /** For requests beyond the script. */
@@ -35,13 +50,17 @@ export class ScriptedListener implements AsyncDisposable {
   /** Does not answer: the request hangs until the listener is disposed of. */
   readonly hang: Answer = () => this.#disposed.promise;
 
-  constructor(options: { cert?: string; key?: string; hostname?: string } = {}) {
-    this.#server = this.#serve({ port: 0, hostname: "127.0.0.1", ...options });
+  constructor(options: ListenerOptions = {}) {
+    this.#options = options;
+    this.#server = this.#serve(0, options);
     this.#port = this.#server.addr.port;
   }
 
   get url(): URL {
-    return new URL(`http://127.0.0.1:${this.#port}/ingest/postgres`);
+    const { hostname = "127.0.0.1", cert } = this.#options;
+    // A certificate is for a name.
+    const host = cert !== undefined ? "localhost" : hostname.includes(":") ? `[${hostname}]` : hostname;
+    return new URL(`${cert === undefined ? "http" : "https"}://${host}:${this.#port}/ingest/postgres`);
   }
 
   get port(): number {
@@ -65,9 +84,9 @@ export class ScriptedListener implements AsyncDisposable {
     await this.#server.shutdown();
   }
 
-  /** Comes back on the same port. */
-  reopen(): void {
-    this.#server = this.#serve({ port: this.#port, hostname: "127.0.0.1" });
+  /** Comes back on the same port, with another certificate if one is given. */
+  reopen(options: ListenerOptions = this.#options): void {
+    this.#server = this.#serve(this.#port, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -75,8 +94,11 @@ export class ScriptedListener implements AsyncDisposable {
     await this.close();
   }
 
-  #serve(options: Deno.ServeTcpOptions): Deno.HttpServer<Deno.NetAddr> {
-    return Deno.serve({ ...options, onListen: () => undefined }, (request, info) => this.#handle(request, info));
+  #serve(port: number, options: ListenerOptions): Deno.HttpServer<Deno.NetAddr> {
+    return Deno.serve(
+      { hostname: "127.0.0.1", ...options, port, onListen: () => undefined },
+      (request, info) => this.#handle(request, info),
+    );
   }
 
   async #handle(request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>): Promise<Response> {

@@ -15,6 +15,7 @@ import {
   type PostgresVersion,
   startEmbeddedPostgres,
 } from "../../tasks/demo/embedded_postgres.ts";
+import { connectClient, type TestClient } from "./test_client.ts";
 import { waitFor } from "./wait_for.ts";
 
 /** A name that the website's sessions have. */
@@ -22,85 +23,109 @@ export const correlatedName = "bitville-0b1d3f60-5b7e-4c2f-9a51-6f0a7f3f7a10";
 
 const extensions: Record<LogFormat, string> = { stderr: "log", csvlog: "csv", jsonlog: "json" };
 const blockBytes = 7_919;
-let files = 0;
-
-/** Starts a server with a log file of its own in each format. */
-export async function startLoggingServer(
-  version: PostgresVersion,
-  settings: Record<string, string> = {},
-): Promise<EmbeddedPostgres> {
-  const server = await startEmbeddedPostgres({
-    version,
-    settings: {
-      logging_collector: "on",
-      log_destination: formatsOf(version).join(","),
-      log_filename: "first.log",
-      log_connections: "on",
-      log_disconnections: "on",
-      log_lock_waits: "on",
-      deadlock_timeout: "100ms",
-      log_error_verbosity: "default",
-      log_min_messages: "notice",
-      ...(version >= 14 ? { compute_query_id: "on" } : {}),
-      ...settings,
-    },
-  });
-  currentLog.set(server, join(server.dataDirectory, "log", "first"));
-  return server;
-}
 
 /** The formats that a version can write. */
 export function formatsOf(version: PostgresVersion): LogFormat[] {
   return version >= 15 ? ["stderr", "csvlog", "jsonlog"] : ["stderr", "csvlog"];
 }
 
-/** Has the server write into new files with this prefix. Answers with their paths without extension. */
-export async function startLogFiles(server: EmbeddedPostgres, prefix: string): Promise<string> {
-  const name = `run${++files}`;
-  const path = join(server.dataDirectory, "log", name);
-  await server.query(`alter system set log_line_prefix = '${prefix.replaceAll("'", "''")}'`);
-  await server.query("select pg_reload_conf()");
-  // A session that began under the old prefix also ends under it.
-  await waitFor("the new prefix, and the end of all sessions that had the old one", async () => {
-    const [row] = await server.query(`select current_setting('log_line_prefix') as prefix,
-      (select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid())::int
-        as others`);
-    return row?.prefix === prefix && row.others === 0;
+/** Starts a server that logs much, in all its formats, and nothing that no client has caused; with settings on top. */
+export function startLoggingServer(
+  version: PostgresVersion,
+  settings: Record<string, string> = {},
+): Promise<EmbeddedPostgres> {
+  return startEmbeddedPostgres({
+    version,
+    settings: {
+      logging_collector: "on",
+      log_destination: formatsOf(version).join(","),
+      log_filename: "server.log",
+      log_rotation_age: "0",
+      log_rotation_size: "0",
+      log_connections: "on",
+      log_disconnections: "on",
+      log_lock_waits: "on",
+      deadlock_timeout: "20ms",
+      log_error_verbosity: "default",
+      log_min_messages: "notice",
+      log_timezone: "UTC",
+      lc_messages: "C",
+      log_checkpoints: "off",
+      autovacuum: "off",
+      ...(version >= 14 ? { compute_query_id: "on" } : {}),
+      ...settings,
+    },
   });
-  // In a session that stays until the new files are there, so that no entry of it falls on both sides.
-  await inSession(server, "", async (run) => {
-    await run(`do $$ begin raise log 'the last line before ${name}'; end $$`);
-    for (const format of formatsOf(server.version)) {
-      await waitFor("all that was written before", () => contains(currentLog.get(server)!, format, `before ${name}`));
+}
+
+/** Takes down what a server logs under one prefix after another. */
+export class LogRecorder implements AsyncDisposable {
+  readonly #server: EmbeddedPostgres;
+  /** A session that says nothing while something is recorded. */
+  readonly #control: TestClient;
+  #runs = 0;
+
+  private constructor(server: EmbeddedPostgres, control: TestClient) {
+    this.#server = server;
+    this.#control = control;
+  }
+
+  static async open(server: EmbeddedPostgres): Promise<LogRecorder> {
+    return new LogRecorder(server, await connectClient(server));
+  }
+
+  /** The bytes that the server writes in each format while `work` runs. Its sessions have ended with it. */
+  async record(prefix: string, work: () => Promise<void>): Promise<Record<string, Uint8Array>> {
+    const run = ++this.#runs;
+    await this.#control.run(`alter system set log_line_prefix = '${prefix.replaceAll("'", "''")}'`);
+    await this.#control.run("select pg_reload_conf()");
+    await waitFor("the new prefix", async () => {
+      const [row] = await this.#control.run("select current_setting('log_line_prefix') as prefix");
+      return row?.prefix === prefix;
+    });
+    const starts = new Map<LogFormat, number>();
+    await this.#mark(`run ${run} begins`, (format, { end }) => starts.set(format, end));
+    await work();
+    await waitFor("the end of all sessions", async () => {
+      const others = "select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
+      return (await this.#control.run(`select 1 where not exists (${others})`)).length > 0;
+    });
+    const written: Record<string, Uint8Array> = {};
+    await this.#mark(`run ${run} ends`, (format, { bytes, mark }) => {
+      const end = bytes.lastIndexOf(newline, mark) + 1;
+      written[format] = bytes.slice(starts.get(format)!, end);
+    });
+    return written;
+  }
+
+  /** Has a line written that tells where a run begins or ends, and waits until all files have it. */
+  async #mark(
+    text: string,
+    found: (format: LogFormat, at: { bytes: Uint8Array; mark: number; end: number }) => void,
+  ): Promise<void> {
+    await this.#control.run(`do $$ begin raise log '${text}'; end $$`);
+    for (const format of formatsOf(this.#server.version)) {
+      const path = join(this.#server.dataDirectory, "log", `server.${extensions[format]}`);
+      await waitFor(`${text} in ${path}`, () => {
+        const bytes = Deno.readFileSync(path);
+        const decoded = latin1.decode(bytes);
+        const mark = decoded.indexOf(text);
+        // The statement that caused the line has the text, too.
+        if (mark < 0 || decoded.indexOf(text, mark + 1) < 0 || bytes.at(-1) !== newline) return false;
+        found(format, { bytes, mark, end: bytes.length });
+        return true;
+      });
     }
-    // The server begins new files at once when their name changes.
-    await run(`alter system set log_filename = '${name}.log'`);
-    await run("select pg_reload_conf()");
-    for (const format of formatsOf(server.version)) await waitFor("the new files", () => exists(path, format));
-  });
-  currentLog.set(server, path);
-  return path;
-}
+  }
 
-/** Where each server writes. */
-const currentLog = new WeakMap<EmbeddedPostgres, string>();
-
-function contains(path: string, format: LogFormat, text: string): boolean {
-  return exists(path, format) && new TextDecoder().decode(readLogFile(path, format)).includes(text);
-}
-
-function exists(path: string, format: LogFormat): boolean {
-  try {
-    return Deno.statSync(`${path}.${extensions[format]}`).isFile;
-  } catch {
-    return false;
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#control[Symbol.asyncDispose]();
   }
 }
 
-/** The bytes of one format's file. */
-export function readLogFile(path: string, format: LogFormat): Uint8Array {
-  return Deno.readFileSync(`${path}.${extensions[format]}`);
-}
+const newline = 10;
+/** A byte each character. */
+const latin1 = new TextDecoder("latin1");
 
 /** Parses the bytes of a whole file in blocks that end anywhere. */
 export function parseAll(

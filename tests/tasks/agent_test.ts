@@ -7,7 +7,7 @@ import { Governor } from "../../tasks/governor.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryDatabase } from "../fakes/memory_database.ts";
 import { MemoryOutbox } from "../fakes/memory_outbox.ts";
-import { ScriptedDelivery } from "../fakes/scripted_delivery.ts";
+import { retry, ScriptedDelivery } from "../fakes/scripted_delivery.ts";
 import { draftOf, testSeal } from "../support/drafts.ts";
 import { MemoryLog } from "../support/memory_log.ts";
 import { waitFor } from "../support/wait_for.ts";
@@ -79,7 +79,7 @@ class Bench {
 
 Deno.test("Agent runs every collector right at the start and then at every tick", async () => {
   const bench = new Bench([counting("a"), counting("b")]);
-  bench.agent.start();
+  void bench.agent.start();
   await waitFor("two documents", () => bench.taken.length === 2);
   await bench.whileTimePasses(Promise.all(bench.cron.ticks.map((tick) => tick())));
   await waitFor("four documents", () => bench.taken.length === 4);
@@ -88,7 +88,7 @@ Deno.test("Agent runs every collector right at the start and then at every tick"
 
 Deno.test("Agent goes on with the others when one collector throws", async () => {
   const bench = new Bench([failing("broken"), counting("sound")]);
-  bench.agent.start();
+  void bench.agent.start();
   await waitFor("the document", () => bench.taken.length === 1);
   assert.equal(bench.log.of("collection_failed").length, 1);
   await bench.whileTimePasses(bench.agent.stop());
@@ -97,7 +97,7 @@ Deno.test("Agent goes on with the others when one collector throws", async () =>
 Deno.test("Agent delivers what an earlier process left behind before anything else", async () => {
   const bench = new Bench([counting("a")]);
   await bench.outbox.put(draftOf("left behind"));
-  bench.agent.start();
+  void bench.agent.start();
   await waitFor("both documents", () => bench.taken.length === 2);
   assert.deepEqual(bench.delivery.attempts, [1, 2]);
   await waitFor("the word of it", () => bench.log.of("buffer_flush_complete").length === 1);
@@ -107,7 +107,7 @@ Deno.test("Agent delivers what an earlier process left behind before anything el
 Deno.test("Agent says what had to go when the buffer is full", async () => {
   const bench = new Bench([counting("a")], 2_500);
   const release = bench.delivery.hold();
-  bench.agent.start();
+  void bench.agent.start();
   const [eviction] = await waitFor("an eviction", async () => {
     await bench.cron.ticks[0]?.();
     const evictions = bench.log.of("buffer_eviction_complete");
@@ -121,7 +121,7 @@ Deno.test("Agent says what had to go when the buffer is full", async () => {
 Deno.test("Agent goes on when a document cannot be stored, and says so", async () => {
   const bench = new Bench([counting("a")]);
   bench.outbox.failNext("put", 1);
-  bench.agent.start();
+  void bench.agent.start();
   await waitFor("the failure", () => bench.log.of("document_not_stored").length === 1);
   await bench.cron.ticks[0]?.();
   await waitFor("the document", () => bench.taken.length === 1);
@@ -131,7 +131,7 @@ Deno.test("Agent goes on when a document cannot be stored, and says so", async (
 Deno.test("Agent.stop keeps what was collected and closes everything", async () => {
   const bench = new Bench([counting("a")]);
   bench.delivery.hold();
-  bench.agent.start();
+  void bench.agent.start();
   await waitFor("the attempt", () => bench.delivery.attempts.length === 1);
   await bench.whileTimePasses(bench.agent.stop());
   assert(bench.delivery.closed);
@@ -148,7 +148,7 @@ Deno.test("Agent tells of itself once a cycle, when the cycle's collectors have 
     },
   };
   const bench = new Bench([slow, failing("broken")]);
-  bench.agent.start();
+  void bench.agent.start();
   await bench.clock.advance(3_000);
   assert.equal(bench.delivery.taken.length, 0, "it waits for the slow one");
   resolve();
@@ -166,5 +166,39 @@ Deno.test("Agent tells of itself once a cycle, when the cycle's collectors have 
   assert.equal(loss?.missed_runs, 0);
   assert.deepEqual([governor?.step, governor?.reason, governor?.budget_ms], ["none", null, 300]);
   assert.deepEqual(process, { rss_bytes: 50_000_000, cpu_s: 1.5 });
+  await bench.whileTimePasses(bench.agent.stop());
+});
+
+Deno.test("Agent.reload exchanges collectors, database and delivery, and keeps what waits and what it counts", async () => {
+  const hanging: Collector = { name: "hanging", collect: () => new Promise(() => undefined) };
+  const bench = new Bench([counting("a"), hanging]);
+  bench.delivery.answer(...Array.from({ length: 20 }, () => retry()));
+  void bench.agent.start();
+  await waitFor("a document that waits", () => bench.outbox.status().records > 0);
+  const [database, delivery] = [new MemoryDatabase(), new ScriptedDelivery()];
+  const cycle = { database, collectors: [counting("b")], intervalS: 120 };
+  await bench.whileTimePasses(bench.agent.reload({ delivery, cycle, maxBytes: 5_000_000 }));
+  assert.equal(bench.database.status().reachable, false, "the database of before is closed");
+  assert.equal(bench.delivery.closed, true);
+  assert.equal(bench.outbox.status().maxBytes, 5_000_000);
+  await waitFor("documents of before and after", async () => {
+    await bench.clock.advance(1_000);
+    return ["a", "b", "agent_status"].every((type) => delivery.taken.some((document) => document.type === type));
+  });
+  const status = delivery.taken.find(({ type }) => type === "agent_status")?.data as { loss: { missed_runs: number } };
+  assert.equal(status.loss.missed_runs, 1, "the run that was cut off");
+  await bench.whileTimePasses(bench.agent.stop());
+  assert.equal(database.status().reachable, false);
+});
+
+Deno.test("Agent.health says so when ticks do not come, and not when they come late by a run", async () => {
+  const bench = new Bench([counting("a")]);
+  void bench.agent.start();
+  await bench.clock.advance(3 * 60_000);
+  assert.equal(bench.agent.health.stalled, null);
+  await bench.clock.advance(1_000);
+  assert.equal(bench.agent.health.stalled, "No tick of a for 181 s");
+  await Promise.all(bench.cron.ticks.map((tick) => bench.whileTimePasses(tick())));
+  assert.equal(bench.agent.health.stalled, null);
   await bench.whileTimePasses(bench.agent.stop());
 });

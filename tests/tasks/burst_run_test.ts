@@ -5,7 +5,7 @@ import { DatabaseError } from "../../collectors/database.ts";
 import * as limits from "../../limits.ts";
 import { BurstRun } from "../../tasks/burst_run.ts";
 import { Governor } from "../../tasks/governor.ts";
-import { createValidator } from "../../tasks/listener_schemas.ts";
+import { createValidator } from "../../tasks/listener/schemas.ts";
 import type { Draft } from "../../transport/envelope.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryLog } from "../support/memory_log.ts";

@@ -139,16 +139,38 @@ Deno.test("CollectorRun tells the collector when it is cut off", async () => {
   assert(aborted);
 });
 
-Deno.test("CollectorRun gives a first run right before a tick until the tick after, and skips the one between", async () => {
+Deno.test("CollectorRun lets a first run right before a tick be that tick's, and gives it until the tick after", async () => {
   const bench = new Bench("2026-11-21T03:00:55.000Z");
   const finish = bench.hang();
   const first = bench.run.run();
   await bench.clock.advance(5_000);
   await bench.run.tick();
-  assert.equal(bench.run.missedRuns, 1);
+  assert.equal(bench.run.missedRuns, 0);
   finish(samples());
   await first;
   assert.equal(bench.captured.length, 1);
+  assert.deepEqual(bench.log.of("collection_missed"), []);
+});
+
+Deno.test("CollectorRun counts one missed run when the first one hangs over a tick and is cut off", async () => {
+  const bench = new Bench("2026-11-21T03:00:58.000Z");
+  bench.hang();
+  const first = bench.run.run();
+  await bench.clock.advance(2_000);
+  await bench.run.tick();
+  await bench.clock.advance(58_000);
+  await first;
+  assert.equal(bench.run.missedRuns, 1);
+});
+
+Deno.test("CollectorRun counts a tick that finds another tick's run going", async () => {
+  const bench = new Bench();
+  const finish = bench.hang();
+  const tick = bench.run.tick();
+  await bench.run.tick();
+  assert.equal(bench.run.missedRuns, 1);
+  finish(samples());
+  await tick;
 });
 
 Deno.test("CollectorRun counts ticks that never came", async () => {
@@ -159,6 +181,19 @@ Deno.test("CollectorRun counts ticks that never came", async () => {
   assert.equal(bench.run.missedRuns, 3);
 });
 
+Deno.test("CollectorRun counts each tick once that did not come in a standstill, whenever the next one comes", async () => {
+  for (const [wakesMs, missed] of [[61_000, 0], [119_000, 1], [140_000, 1], [160_000, 1], [175_001, 2]] as const) {
+    const bench = new Bench();
+    await bench.run.tick();
+    await bench.clock.advance(wakesMs);
+    await bench.run.tick();
+    assert.equal(bench.run.missedRuns, missed, `after ${wakesMs} ms`);
+    await bench.clock.advance(intervalMs - (wakesMs % intervalMs));
+    await bench.run.tick();
+    assert.equal(bench.run.missedRuns, missed, `at the tick after that of ${wakesMs} ms`);
+  }
+});
+
 Deno.test("CollectorRun does not take a clock that was set for missed ticks", async () => {
   const bench = new Bench();
   await bench.run.tick();
@@ -167,6 +202,14 @@ Deno.test("CollectorRun does not take a clock that was set for missed ticks", as
   await bench.run.tick();
   await bench.clock.advance(intervalMs);
   bench.clock.setWall("2026-11-20T03:01:00.000Z");
+  await bench.run.tick();
+  // An hour back in the middle of a minute, and half a minute on: cron ticks on whole minutes of the new time.
+  await bench.clock.advance(30_000);
+  bench.clock.setWall("2026-11-20T02:01:45.000Z");
+  await bench.clock.advance(15_000);
+  await bench.run.tick();
+  bench.clock.setWall("2026-11-20T02:02:30.000Z");
+  await bench.clock.advance(30_000);
   await bench.run.tick();
   assert.equal(bench.run.missedRuns, 0);
 });

@@ -84,7 +84,7 @@ if (command === "start") {
 /** The project with the stub as its agent, in a folder of this name. */
 async function copyProject(folder: string, name: string): Promise<string> {
   const root = join(folder, name);
-  const script = 'mkdir "$1" && cp -r *.ts deno.json deno.lock collectors config tasks "$1"';
+  const script = 'mkdir "$1" && cp -r *.ts deno.json deno.lock collectors config systemd tasks "$1"';
   const copied = await new Deno.Command("sh", { args: ["-c", script, "sh", root], cwd: repository }).output();
   assert.ok(copied.success, new TextDecoder().decode(copied.stderr));
   await Deno.writeTextFile(join(root, "main.ts"), stub);
@@ -164,7 +164,11 @@ Deno.test("launch answers arguments that it does not know with its usage and exi
     ]]);
   for (const args of cases) {
     const { code, stdout, stderr } = await output("launch.sh", { args });
-    assert.deepEqual([code, stdout, stderr], [1, "", "Usage: deno task start|once [--config PATH]\n"], args.join(" "));
+    assert.deepEqual(
+      [code, stdout, stderr],
+      [1, "", "Usage: deno task start|once|doctor [--config PATH]\n"],
+      args.join(" "),
+    );
   }
 });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { LogSettingsReader } from "../../collectors/logs/log_settings.ts";
+import { loggingRow } from "../support/logging_row.ts";
 import { LogRun, type LogRunOptions } from "../../tasks/log_run.ts";
 import { decompress } from "../../transport/gzip.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
@@ -43,9 +44,8 @@ class Bench implements AsyncDisposable {
   start(options: { path?: string; redact?: LogRunOptions["redact"] } = {}): LogRun {
     // Behind the files' times, which are the machine's: the test's clock runs ahead of it.
     const clock = new FakeClock(new Date(Date.now() - 3_600_000));
-    const database = new MemoryDatabase()
-      .answer("pg_log settings", [{ prefix: "%m [%p] %a ", zone: "UTC" }]);
-    const settings = new LogSettingsReader(database);
+    const database = new MemoryDatabase().answer("pg_log settings", [loggingRow({ prefix: "%m [%p] %a " })]);
+    const settings = new LogSettingsReader(database, () => clock.monotonicMs());
     const { outbox, log } = this;
     const { path = this.folder, redact = null } = options;
     const run = new LogRun({ path, settings, outbox, onStored: () => undefined, redact, clock, log });

@@ -37,7 +37,9 @@ Deno.test("agentPermissions gives the agent exactly what its defaults need", asy
     "--allow-net=localhost:5432,x:443",
     `--allow-read=/code,/var/log/postgresql,${procfs.join(",")},/var/lib/bitville-postgres-agent/buffer`,
     "--allow-write=/var/lib/bitville-postgres-agent/buffer",
-    `--allow-env=PG*,BITVILLE_PG_CONFIG_PATH,${settings.map(variableOf).join(",")}`,
+    `--allow-env=PG*,BITVILLE_PG_CONFIG_PATH,CREDENTIALS_DIRECTORY,${
+      settings.map(variableOf).join(",")
+    },NOTIFY_SOCKET,RUNTIME_DIRECTORY,WATCHDOG_USEC`,
     "--allow-sys=hostname,loadavg,systemMemoryInfo,osUptime,cpus,osRelease,statfs",
   ]);
 });

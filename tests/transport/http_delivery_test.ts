@@ -176,10 +176,45 @@ Deno.test("createHttpDelivery names the listener in a reason without the query o
 
 Deno.test("parseRetryAfter reads seconds and dates, within bounds", () => {
   const now = new Date("2026-11-21T03:00:00Z");
-  assert.equal(parseRetryAfter(null, now), null);
-  assert.equal(parseRetryAfter("7", now), 7_000);
-  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 03:00:30 GMT", now), 30_000);
-  assert.equal(parseRetryAfter("Sat, 21 Nov 2026 02:00:00 GMT", now), 0);
-  assert.equal(parseRetryAfter("soon", now), null);
-  assert.equal(parseRetryAfter("999999999", now), limits.retryAfterMaxMs);
+  const readings: [value: string | null, ms: number | null][] = [
+    [null, null],
+    ["7", 7_000],
+    [" 0 ", 0],
+    ["999999999", limits.retryAfterMaxMs],
+    ["9".repeat(400), limits.retryAfterMaxMs],
+    ["-5", null],
+    ["-999999999999", null],
+    ["1.5", null],
+    ["1e3", null],
+    ["soon", null],
+    ["", null],
+    ["Sat, 21 Nov 2026 03:00:30 GMT", 30_000],
+    ["Saturday, 21-Nov-26 03:00:30 GMT", 30_000],
+    ["Sat Nov 21 03:00:30 2026 GMT", 30_000],
+    ["Sat, 21 Nov 2026 02:00:00 GMT", 0],
+    ["Sun, 21 Nov 9999 02:00:00 GMT", limits.retryAfterMaxMs],
+    ["Sat, 99 Nov 2026 99:00:00 GMT", null],
+  ];
+  for (const [value, ms] of readings) assert.equal(parseRetryAfter(value, now), ms, `${value}`);
+});
+
+Deno.test("createHttpDelivery measures a date in Retry-After by the listener's own clock", async () => {
+  await using listener = new ScriptedListener();
+  const date = "Sat, 21 Nov 2026 03:00:00 GMT";
+  const headers = { date, "retry-after": "Sat, 21 Nov 2026 03:00:30 GMT" };
+  listener.script(() => new Response(null, { status: 503, headers }));
+  const clock = { ...systemClock, now: () => new Date("2026-11-21T04:00:00Z") };
+  const outcome = await sendOnce(listener.url, { clock });
+  assert(outcome.kind === "retry");
+  assert.equal(outcome.retryAfterMs, 30_000);
+});
+
+Deno.test("createHttpDelivery tells with 401 and 403 that the key was refused, and what to check", async () => {
+  await using listener = new ScriptedListener();
+  for (const status of [401, 403]) {
+    listener.script(status);
+    const outcome = await sendOnce(listener.url);
+    assert(outcome.kind === "retry");
+    assert.deepEqual(outcome.refused, { what: "key", hint: "Check listener.api_key and project_id" });
+  }
 });

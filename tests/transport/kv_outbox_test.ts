@@ -8,14 +8,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as limits from "../../limits.ts";
 import { BufferInUseError } from "../../transport/buffer_directory.ts";
-import { openKvOutbox } from "../../transport/kv_outbox.ts";
 import type { Outbox } from "../../transport/outbox.ts";
 import { testOutboxContract } from "../contracts/outbox.ts";
-import { draftOf, readEntry, testSeal } from "../support/drafts.ts";
+import { draftOf, readEntry } from "../support/drafts.ts";
+import { openTestOutbox } from "../support/test_outbox.ts";
 
 testOutboxContract("openKvOutbox", async (options) => {
   const folder = await Deno.makeTempDir();
-  const outbox = await openKvOutbox({ ...options, path: folder });
+  const outbox = await openTestOutbox(folder, options);
   const close = outbox.close.bind(outbox);
   outbox.close = async () => {
     await close();
@@ -25,7 +25,7 @@ testOutboxContract("openKvOutbox", async (options) => {
 });
 
 function open(path: string, maxBytes = 10_000_000): Promise<Outbox> {
-  return openKvOutbox({ path, maxBytes, seal: testSeal() });
+  return openTestOutbox(path, { maxBytes });
 }
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -141,23 +141,6 @@ Deno.test("openKvOutbox sets a document with a missing piece aside and goes on w
     await after.close();
   }));
 
-Deno.test("openKvOutbox names a file that is no database, and gives the folder back", () =>
-  withFolder(async (folder) => {
-    await Deno.writeTextFile(join(folder, "outbox.kv"), "not a database".repeat(1_000));
-    for (let attempt = 0; attempt < 2; attempt++) await assert.rejects(open(folder), /outbox\.kv".*move it away/);
-  }));
-
-Deno.test("openKvOutbox leaves the file of a newer agent alone and says why", () =>
-  withFolder(async (folder) => {
-    await (await open(folder)).close();
-    await editKv(folder, async (kv) => {
-      const { value } = await kv.get<Record<string, number>>(["state"]);
-      await kv.set(["state"], { ...value, format: 99 });
-    });
-    await assert.rejects(open(folder), /newer agent: format is 99/);
-    await assert.rejects(open(folder), /newer agent/, "a failed attempt gives the folder back");
-  }));
-
 Deno.test("openKvOutbox keeps rejected documents within their number and their share of the cap", () =>
   withFolder(async (folder) => {
     const outbox = await open(folder, 1_000_000);
@@ -203,7 +186,7 @@ Deno.test("openKvOutbox loses no acknowledged write and gives no number twice wh
       deaths += (await child.status).signal === "SIGKILL" ? 1 : 0;
     }
     assert.equal(deaths, 5);
-    const outbox = await open(folder);
+    const outbox = await open(folder, 1_000_000_000);
     const stored = new Map<number, string>();
     for (let entry = await outbox.oldest(); entry !== null; entry = await outbox.oldest()) {
       stored.set(entry.sequence, (await readEntry(entry)).id);

@@ -1,15 +1,18 @@
-// The drain: order, retry, the circuit, settling, stopping; with outbox, delivery and time in memory.
+// The drain: retry, the circuit, settling, stopping; with outbox, delivery and time in memory.
 import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
 import { Sender } from "../../transport/sender.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryOutbox } from "../fakes/memory_outbox.ts";
 import { delivered, rejected, retry, ScriptedDelivery } from "../fakes/scripted_delivery.ts";
+import { assertTwoLines } from "../support/deliveries.ts";
 import { draftOf, testSeal } from "../support/drafts.ts";
 import { MemoryLog } from "../support/memory_log.ts";
 import { waitFor } from "../support/wait_for.ts";
 
 const breaker = { failuresMax: 5, cooldownMs: 60_000, backoffFirstMs: 500, backoffMaxMs: 30_000, random: () => 0 };
+
+const pace = { documentsPerS: 20, bytesPerS: 1_000_000, startDelayMaxMs: 5_000, random: () => 0 };
 
 class Bench {
   readonly clock = new FakeClock();
@@ -20,7 +23,7 @@ class Bench {
 
   /** Made at the first use, so that a test can fill the outbox before. */
   get sender(): Sender {
-    this.#sender ??= new Sender({ ...this, breaker });
+    this.#sender ??= new Sender({ ...this, breaker, pace });
     return this.#sender;
   }
 
@@ -32,8 +35,13 @@ class Bench {
     return this.delivery.taken.map(({ sequence }) => sequence);
   }
 
+  /** Moves the clock while the backlog rests, and no further: a longer pause is a test's to end. */
   async untilEmpty(): Promise<void> {
-    await waitFor("the outbox to be empty", () => this.outbox.status().records === 0);
+    await waitFor("the outbox to be empty", async () => {
+      const { nextWakeMs } = this.clock;
+      if (nextWakeMs !== null && nextWakeMs <= 1_000) await this.clock.advance(nextWakeMs);
+      return this.outbox.status().records === 0 && this.clock.sleepers === 0;
+    });
   }
 
   /** Waits until so many attempts were made, moving the clock to each next wake-up. */
@@ -78,6 +86,29 @@ Deno.test("Sender sends the same document again until it is taken, and none that
   assert.deepEqual(bench.delivery.attempts, [1, 1, 1, 1, 2]);
   assert.deepEqual(bench.log.events, ["delivery_failed", "buffer_flush_complete"], "a failure is said once");
   assert.equal(bench.log.of("buffer_flush_complete")[0]?.fields.flushed_count, 2);
+});
+
+Deno.test("Sender sends what is new while a backlog rests, as soon as it is woken", async () => {
+  const bench = new Bench();
+  await bench.put("a", "b", "c");
+  bench.sender.wake();
+  await waitFor("the backlog's rest", () => bench.clock.nextWakeMs === 50);
+  await bench.put("new");
+  bench.sender.wake();
+  await waitFor("the new one", () => bench.delivery.attempts.length === 2 && bench.clock.nextWakeMs === 50);
+  assert.deepEqual(bench.taken, [1, 4]);
+  await bench.untilEmpty();
+  assert.deepEqual(bench.taken, [1, 4, 2, 3]);
+  assert.equal(bench.log.of("buffer_flush_complete")[0]?.fields.flushed_count, 3);
+});
+
+Deno.test("Sender.stop does not wait for a backlog's rest to end", async () => {
+  const bench = new Bench();
+  await bench.put("a", "b");
+  bench.sender.wake();
+  await waitFor("the backlog's rest", () => bench.clock.sleepers === 1);
+  await bench.sender.stop(5_000);
+  assert.deepEqual([bench.delivery.attempts, bench.clock.sleepers], [[1], 0]);
 });
 
 Deno.test("Sender opens the circuit after five failures and tries again after the cooldown", async () => {
@@ -133,16 +164,44 @@ Deno.test("Sender sets a rejected document aside, says so, and goes on at once",
   assert.equal(bench.log.of("document_rejected")[0]?.fields.status, 422);
 });
 
-Deno.test("Sender says once that the key is refused and once that it is taken again", async () => {
+for (const what of ["key", "certificate"] as const) {
+  Deno.test(`Sender says once that the ${what} is refused and once that it is taken again`, async () => {
+    const bench = new Bench();
+    await bench.put("a");
+    const refused = retry({ status: null, refused: { what, hint: "Mend it" } });
+    bench.delivery.answer(refused, refused, retry(), refused);
+    bench.sender.wake();
+    await bench.untilAttempts(5);
+    await bench.untilEmpty();
+    const said = bench.log.of(`listener_${what}_refused`);
+    assert.deepEqual(said.map(({ level, fields }) => [level, fields.hint]), [["error", "Mend it"]]);
+    assert.equal(bench.log.of(`listener_${what}_accepted`).length, 1);
+  });
+}
+
+Deno.test("Sender delivers each document once to a listener that is away every other ten seconds for an hour", async () => {
   const bench = new Bench();
-  await bench.put("a");
-  bench.delivery.answer(retry({ status: 401 }), retry({ status: 403 }), retry({ status: 401 }));
-  bench.sender.wake();
-  await bench.untilAttempts(4);
-  await bench.untilEmpty();
-  assert.equal(bench.log.of("listener_key_refused").length, 1);
-  assert.equal(bench.log.of("listener_key_refused")[0]?.level, "error");
-  assert.equal(bench.log.of("listener_key_accepted").length, 1);
+  const taken = new Map<number, number>();
+  const delays: number[] = [];
+  const isUp = () => Math.floor(bench.clock.monotonicMs() / 10_000) % 2 === 0;
+  bench.delivery.decide = ({ sequence }) => {
+    if (!isUp()) return retry({ status: null });
+    delays.push(bench.clock.monotonicMs() - taken.get(sequence)!);
+    return delivered;
+  };
+  for (let minute = 0; minute < 60; minute++) {
+    for (let index = 0; index < 6; index++) {
+      taken.set(bench.outbox.status().nextSequence, bench.clock.monotonicMs());
+      await bench.put(`${minute}`);
+      bench.sender.wake();
+    }
+    await bench.clock.advance(60_000);
+  }
+  await bench.clock.advance(120_000);
+  assert.deepEqual(bench.taken.toSorted((one, other) => one - other), [...taken.keys()]);
+  assert(Math.max(...delays) < 180_000, `${Math.max(...delays)} ms`);
+  assert(bench.log.entries.length < 2_000, "the log stays small");
+  assertTwoLines(bench.taken);
 });
 
 Deno.test("Sender does not send again what it could not forget: it tries to forget again", async () => {

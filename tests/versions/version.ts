@@ -8,6 +8,7 @@
 import type { PostgresVersion } from "../../tasks/demo/embedded_postgres.ts";
 import { testActivity } from "../contracts/activity.ts";
 import { testLocks } from "../contracts/locks.ts";
+import { testLogs } from "../contracts/logs.ts";
 import { testRoles } from "../contracts/roles.ts";
 import { testStatements } from "../contracts/statements.ts";
 import { testGolden } from "./golden.ts";
@@ -20,7 +21,7 @@ export function testVersion(version: PostgresVersion): void {
     Deno.test({ name, ignore: true, fn: () => {} });
     return;
   }
-  for (const suite of [testActivity, testStatements, testLocks, testRoles, testGolden]) suite(version);
+  for (const suite of [testActivity, testStatements, testLocks, testRoles, testLogs, testGolden]) suite(version);
 }
 
 /** What npm has is what has a lock file. */

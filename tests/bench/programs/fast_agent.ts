@@ -33,7 +33,7 @@ async function tickOnCommand(...[, , { signal }, tick]: Parameters<Cron>): Promi
 async function readTicks(): Promise<void> {
   for await (const bytes of Deno.stdin.readable) {
     for (const byte of bytes) {
-      if (byte === 98) startRecorder();
+      if (byte === 98) startRecorder?.();
       if (byte !== 10) continue;
       ticks += 1;
       next.resolve();
@@ -46,7 +46,7 @@ Object.defineProperty(Deno, "cron", { value: tickOnCommand });
 // What is measured is a whole cycle, with nothing left out.
 Governor.prototype.endCycle = () => {};
 const { start } = BurstRun.prototype;
-let startRecorder = () => {};
+let startRecorder: (() => void) | null = null;
 BurstRun.prototype.start = function (...args) {
   startRecorder = () => start.apply(this, args);
 };

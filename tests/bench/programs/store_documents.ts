@@ -8,8 +8,8 @@
  */
 
 import { join } from "node:path";
-import { draftOf, testSeal } from "../../support/drafts.ts";
-import { openKvOutbox } from "../../../transport/kv_outbox.ts";
+import { draftOf } from "../../support/drafts.ts";
+import { openTestOutbox } from "../../support/test_outbox.ts";
 import type { Draft } from "../../../transport/envelope.ts";
 import { bytesWritten } from "../processes.ts";
 
@@ -35,7 +35,7 @@ async function timed(task: () => Promise<void>): Promise<{ perSecond: number; wr
 }
 
 async function storeInOutbox(drafts: readonly Draft[], run: number): Promise<void> {
-  const outbox = await openKvOutbox({ path: join(folder, `outbox-${run}`), maxBytes: 1e9, seal: testSeal() });
+  const outbox = await openTestOutbox(join(folder, `outbox-${run}`), { maxBytes: 1e9 });
   const stored = await timed(async () => {
     for (const draft of drafts) await outbox.put(draft);
   });

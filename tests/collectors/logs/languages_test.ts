@@ -1,11 +1,20 @@
 /**
- * The words of all languages against the message catalogues that Debian installs with a server.
+ * The words of all languages against message catalogues: those that Debian installs with a server, and what those of
+ * four versions say, in a fixture.
  *
  * @module
  */
 
 import assert from "node:assert/strict";
-import { kindOf, languages, levelOf, lineKinds } from "../../../collectors/logs/languages.ts";
+import {
+  englishPosition,
+  kindOf,
+  knownName,
+  languages,
+  levelOf,
+  lineKinds,
+} from "../../../collectors/logs/languages.ts";
+import fixture from "../../fixtures/languages.json" with { type: "json" };
 
 const locales = "/usr/share/locale";
 
@@ -48,6 +57,41 @@ function readCatalogue(path: string): Map<string, string> {
   return new Map(Array.from({ length: count }, (_, index) => [text(originals, index), text(translations, index)]));
 }
 
+/** What is compared, by the names that the fixture has. */
+function originals(): Map<string, string> {
+  const levels = ["DEBUG", "LOG", "INFO", "NOTICE", "WARNING", "ERROR", "FATAL", "PANIC"];
+  const labels = lineKinds.map((
+    kind,
+  ) => [kind, kind === "location" ? "LOCATION:  %s:%d\n" : `${kind.toUpperCase()}:  `]);
+  return new Map([
+    ...levels.map((level) => [level, level] as const),
+    ...labels as [string, string][],
+    ["position", " at character %d"],
+    ["unknown", "[unknown]"],
+  ]);
+}
+
+function assertKnown(language: string, key: string, translation: string): void {
+  const where = `${language} ${key}: ${translation}`;
+  if (key === "position") {
+    assert.equal(englishPosition(`x${translation.replace("%d", "12")}`), "x at character 12", where);
+  } else if (key === "unknown") assert.equal(knownName(translation), null, where);
+  else if (key === key.toUpperCase()) assert.equal(levelOf(translation, key === "NOTICE" ? "00000" : null), key, where);
+  else assert.equal(kindOf(translation.replace(/ ?:.*/s, "")), key, where);
+}
+
+Deno.test("languages have the words of the catalogues of PostgreSQL 13, 15, 17 and 18", () => {
+  assert.deepEqual(
+    Object.keys(fixture).sort(),
+    languages.map(({ name }) => name).filter((name) => name !== "en").sort(),
+  );
+  for (const [language, words] of Object.entries(fixture)) {
+    for (const [key, translations] of Object.entries(words)) {
+      for (const translation of translations) assertKnown(language, key, translation);
+    }
+  }
+});
+
 const catalogues = installed();
 
 Deno.test({
@@ -56,19 +100,7 @@ Deno.test({
   fn: () => {
     for (const { name, path } of catalogues) {
       const words = readCatalogue(path);
-      const translated = (text: string) => words.get(text) ?? text;
-      for (const level of ["DEBUG", "LOG", "INFO", "NOTICE", "WARNING", "ERROR", "FATAL", "PANIC"]) {
-        const found = levelOf(translated(level), level === "NOTICE" ? "00000" : null);
-        assert.equal(found, level, `${name}: ${translated(level)}`);
-      }
-      for (const kind of lineKinds) {
-        const original = kind === "location" ? "LOCATION:  %s:%d\n" : `${kind.toUpperCase()}:  `;
-        const label = translated(original).replace(/ ?:.*/s, "");
-        assert.equal(kindOf(label), kind, `${name}: ${label}`);
-      }
-      const { position, unknownName } = languages.find((language) => language.name === name)!;
-      assert.equal(position.replace("#", "%d"), translated(" at character %d"), name);
-      assert.equal(unknownName, translated("[unknown]"), name);
+      for (const [key, original] of originals()) assertKnown(name, key, words.get(original) ?? original);
     }
   },
 });

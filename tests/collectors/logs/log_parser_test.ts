@@ -17,10 +17,7 @@ import {
   type ResumePoint,
 } from "../../../collectors/logs/log_parser.ts";
 import * as limits from "../../../limits.ts";
-import { testLogs } from "../../contracts/logs.ts";
 import { parseAll } from "../../support/server_logs.ts";
-
-for (const version of [12, 15, 18] as const) testLogs(version);
 
 const encoder = new TextEncoder();
 const time = "2026-11-21 06:12:28.226 UTC";

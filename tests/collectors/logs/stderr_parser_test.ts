@@ -124,7 +124,7 @@ Deno.test("StderrParser understands every language of PostgreSQL", () => {
       const lines = labels.map((label) => `${time} [1] 01000 ${label.split("|")[0]}:  text`);
       const [entry, ...further] = parse(
         "%m [%p] %e ",
-        `${time} [1] 01000 ${severity}:  m${position.replace("#", "15")}`,
+        `${time} [1] 01000 ${severity}:  m${position.split("|")[0]!.replace("#", "15")}`,
         ...lines,
       );
       const level = name === "ka" && levels[index] === "NOTICE" ? "WARNING" : levels[index];

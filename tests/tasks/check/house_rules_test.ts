@@ -102,7 +102,7 @@ testRule("one-owner", {
     ["collectors/postgres_pool.ts", `import pg from "pg";`],
     ["collectors/activity.ts", `import { parse } from "pg-connection-string";`],
     ["tasks/demo/embedded_postgres.ts", `new Deno.Command("initdb");`],
-    ["tasks/listener.ts", `Deno.serve(() => new Response());`],
+    ["tasks/listener/listener.ts", `Deno.serve(() => new Response());`],
     ["clock.ts", `const clock = { now: () => new Date(), monotonicMs: () => performance.now() };`],
     ["collectors/activity.ts", `const start = new Date(row.backend_start); const kind: Deno.Kv | Date = start;`],
     ["tests/transport/sender_test.ts", `const now = Date.now(); await fetch("http://localhost");`],

@@ -7,16 +7,9 @@
 
 import { Ajv2020, type AnySchemaObject, type ErrorObject } from "ajv/dist/2020.js";
 
-/** The types whose `data` has a schema: `docs/schemas/TYPE.schema.json`. */
-const dataTypes = [
-  "pg_stat_activity",
-  "pg_stat_statements",
-  "pg_locks",
-  "system_metrics",
-  "agent_status",
-  "pg_log",
-  "pg_burst",
-] as const;
+/** The schema of the envelope is in `envelope.schema.json`, that of a type's `data` in `TYPE.schema.json`. */
+const folder = new URL("../../docs/schemas/", import.meta.url);
+const ending = ".schema.json";
 
 /** A document that keeps to the schema of the envelope. */
 export interface WireDocument {
@@ -39,7 +32,10 @@ export type Validate = (document: unknown) => string | null;
 /** Reads and compiles the schemas. Takes some 50 ms: do it once. */
 export function createValidator(): Validate {
   const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired: false });
-  for (const type of dataTypes) ajv.addSchema(readSchema(type));
+  for (const { name } of Deno.readDirSync(folder)) {
+    const type = name.endsWith(ending) ? name.slice(0, -ending.length) : "envelope";
+    if (type !== "envelope") ajv.addSchema(readSchema(type));
+  }
   const isValid = ajv.compile(readSchema("envelope"));
   return function validate(document) {
     if (isValid(document)) return null;
@@ -50,7 +46,7 @@ export function createValidator(): Validate {
 }
 
 function readSchema(name: string): AnySchemaObject {
-  return JSON.parse(Deno.readTextFileSync(new URL(`../docs/schemas/${name}.schema.json`, import.meta.url)));
+  return JSON.parse(Deno.readTextFileSync(new URL(`${name}${ending}`, folder)));
 }
 
 function reasonOf(error: ErrorObject): string {

@@ -6,8 +6,8 @@
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import type { CommandContext } from "../../tasks/command.ts";
-import { type Listener, run, startListener } from "../../tasks/listener.ts";
+import type { CommandContext } from "../../../tasks/command.ts";
+import { type Listener, run, startListener } from "../../../tasks/listener/listener.ts";
 
 const apiKey = "test-key";
 const id = "01KB0000000000000000000000";
@@ -199,10 +199,15 @@ async function runListener(
 
 Deno.test("run prints a line a document, and whole documents with --json", async () => {
   for (const args of [[], ["--json"]]) {
-    const { code, out } = await runListener(["--port", "0", `--api-key=${apiKey}`, ...args], async (url) => {
-      assert.equal((await post({ url } as Listener)).status, 202);
-    });
+    const folder = await Deno.makeTempDir({ prefix: "bitville-listener-" });
+    const { code, out } = await runListener(
+      ["--port", "0", `--api-key=${apiKey}`, "--data", folder, ...args],
+      async (url) => {
+        assert.equal((await post({ url } as Listener)).status, 202);
+      },
+    );
     assert.equal(code, 0);
+    await Deno.remove(folder, { recursive: true });
     const last = out.trimEnd().split("\n").at(-1)!;
     if (args.length > 0) assert.deepEqual(JSON.parse(last), documentOf());
     else {

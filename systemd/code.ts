@@ -1,0 +1,133 @@
+/**
+ * What of the project goes to a server: the sources of the tasks that make sense there, the packages that these import,
+ * and Deno itself. Tests, the demo and the reference listener stay behind, and with them whatever only they import.
+ *
+ * @module
+ */
+
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { filesBelow, type WantedFile } from "./files.ts";
+import { cachePath, codePath, denoPath } from "./layout.ts";
+
+/** The folder that this code runs from; without `/` at its end. */
+export const projectPath: string = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+
+/** Whether this is the installed agent and not a working copy. */
+export const isInstalled: boolean = projectPath === codePath;
+
+const folders = ["config", "collectors", "transport", "tasks", "systemd"];
+
+/** The folders that hold nothing but what comes from here. Deno adds files of its own to its cache when root runs it. */
+export const codeFolders: readonly string[] = [...folders, "bin", "deno-cache/npm"].map((name) =>
+  `${codePath}/${name}`
+);
+
+const tasks = ["start", "once", "doctor", "logs", "install", "uninstall"];
+
+const sources = /^(?:[^/]+\.ts|LICENSE|(?:config|collectors|transport|tasks|systemd)\/.*\.(?:ts|sh|sql|ini\.example))$/;
+const leftBehind = /^(?:tasks\/(?:demo|check|listener)|systemd\/(?:package\.ts|debian\/))/;
+
+interface Manifest {
+  imports: Record<string, string>;
+  tasks: Record<string, string>;
+  [key: string]: unknown;
+}
+
+/** All of it. Needs the packages in Deno's cache or the network. */
+export async function codeFiles(): Promise<WantedFile[]> {
+  const code = await sourceFiles();
+  const manifest = await productionManifest(code);
+  const lock = await productionLock(manifest);
+  const generated = { "deno.json": manifest, "deno.lock": lock };
+  return [
+    ...code,
+    ...Object.entries(generated).map(([name, text]) => ({ path: `${codePath}/${name}`, mode: 0o644, content: text })),
+    ...await packageFiles(new TextDecoder().decode(lock)),
+    { path: denoPath, mode: 0o755, content: { copyOf: Deno.execPath() } },
+  ];
+}
+
+async function sourceFiles(): Promise<WantedFile[]> {
+  const entries = await Array.fromAsync(Deno.readDir(projectPath));
+  const top = entries.filter(({ isFile }) => isFile).map(({ name }) => name);
+  const below = (await Promise.all(folders.map((name) => filesBelow(join(projectPath, name))))).flat().map((path) =>
+    relative(projectPath, path)
+  );
+  return [...top.sort(), ...below].filter((path) => sources.test(path) && !leftBehind.test(path)).map((path) => ({
+    path: `${codePath}/${path}`,
+    mode: path.endsWith(".sh") ? 0o755 : 0o644,
+    content: { copyOf: join(projectPath, path) },
+  }));
+}
+
+/** The project's deno.json with what the code that goes along imports, and tasks that load nothing from the network. */
+async function productionManifest(code: readonly WantedFile[]): Promise<Uint8Array> {
+  const manifest: Manifest = JSON.parse(await Deno.readTextFile(join(projectPath, "deno.json")));
+  const paths = code.flatMap(({ content }) => "copyOf" in content ? [content.copyOf] : []);
+  const texts = await Promise.all(paths.map((path) => Deno.readTextFile(path)));
+  const isImported = (name: string) => texts.some((text) => text.includes(` from "${name}"`));
+  const { name, version, license, exports, unstable, lock } = manifest;
+  const imports = Object.entries(manifest.imports).filter(([name]) => isImported(name));
+  const commands = tasks.flatMap((task) => manifest.tasks[task] === undefined ? [] : [[task, manifest.tasks[task]]]);
+  const cached = commands.map(([task, command]) => [task, command!.replace("deno run", "deno run --cached-only")]);
+  const production = { imports: Object.fromEntries(imports), lock, tasks: Object.fromEntries(cached) };
+  return encode(JSON.stringify({ name, version, license, exports, unstable, ...production }, null, 2));
+}
+
+/** Deno itself takes out of the project's lock what this manifest does not need; versions and hashes stay. */
+async function productionLock(manifest: Uint8Array): Promise<Uint8Array> {
+  const folder = await Deno.makeTempDir({ prefix: "bitville-lock-" });
+  try {
+    await Deno.writeFile(join(folder, "deno.json"), manifest);
+    await Deno.copyFile(join(projectPath, "deno.lock"), join(folder, "deno.lock"));
+    await runDeno(["install", "--frozen=false"], folder);
+    return await Deno.readFile(join(folder, "deno.lock"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function packageFiles(lock: string): Promise<WantedFile[]> {
+  const { npmCache } = JSON.parse(await runDeno(["info", "--json"], projectPath));
+  const registry = "registry.npmjs.org";
+  const files: WantedFile[] = [];
+  for (const key of Object.keys(JSON.parse(lock).npm)) {
+    // Such as `@logtape/logtape@2.4.2` or `pg-pool@3.14.0_pg@8.23.1`, where peers follow the version.
+    const [, name, version] = /^(@?[^@]+)@([^_]+)/.exec(key)!;
+    const from = join(npmCache, registry, name!);
+    const to = `${cachePath}/npm/${registry}/${name}`;
+    files.push({ path: `${to}/registry.json`, mode: 0o644, content: await trimmedListing(from, version!) });
+    for (const path of (await filesBelow(join(from, version!))).filter((path) => isRun(relative(from, path)))) {
+      files.push({ path: `${to}/${relative(from, path)}`, mode: 0o644, content: { copyOf: path } });
+    }
+  }
+  return files;
+}
+
+/** Code and licences; types, maps, documentation and tests are for whoever develops. */
+function isRun(path: string): boolean {
+  return /(?:\.[cm]?js|\.json|\/licen[cs]e[^/]*)$/i.test(path) &&
+    !/\/(?:tests?|\.[^/]+)(?:\/|$)|\/test\.js$/.test(path);
+}
+
+/** The registry's listing of a package without other versions and dates: it would differ from day to day. */
+async function trimmedListing(folder: string, version: string): Promise<Uint8Array> {
+  const { name, versions } = JSON.parse(await Deno.readTextFile(join(folder, "registry.json")));
+  const listing = { name, "dist-tags": { latest: version }, versions: { [version]: versions[version] } };
+  return encode(JSON.stringify(listing));
+}
+
+async function runDeno(args: string[], cwd: string): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), { args, cwd, env: { NO_COLOR: "1" }, stdin: "null" });
+  const { success, stdout, stderr } = await command.output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    throw new Error(`Cannot prepare the packages because deno ${args[0]} failed: ${decoder.decode(stderr)}`);
+  }
+  return decoder.decode(stdout);
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\n`);
+}

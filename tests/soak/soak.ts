@@ -1,0 +1,196 @@
+/**
+ * `deno task test:soak`: the agent, at thirty times the usual speed of documents, against everything that can go wrong
+ * between a collector and the listener, at random. Ends with what became of every document, and exits 1 when one is
+ * unexplained or the agent has grown.
+ *
+ * Usage: `deno task test:soak [--minutes N] [--seed N]`; 20 minutes by default.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { systemClock } from "../../clock.ts";
+import { AgentFolder } from "../support/agent_folder.ts";
+import { account, accountLine } from "../support/ledger.ts";
+import { OutboxFolder } from "../support/outbox_folder.ts";
+import { seededRandom, takeSeed } from "../support/seeded_random.ts";
+import { waitFor } from "../support/wait_for.ts";
+import { endingFaults, type Fault, livedFaults, type Stage } from "./soak_faults.ts";
+import { ledgerByType, tableOf } from "./soak_ledger.ts";
+import { SoakListener } from "./soak_listener.ts";
+import { SoakProcess, type Usage } from "./soak_process.ts";
+
+const capMb = 2;
+const ownDiskMb = 24;
+/** The agent that lives through faults has this share of the time, so that what grows in it can be seen. */
+const livedShare = 0.6;
+/** Far beyond what any agent needs to be back. */
+const backBoundMs = 90_000;
+/** What a drain and V8's own moods take; a leak takes more in the time. */
+const grownBytesMax = 64_000_000;
+const grownFilesMax = 5;
+
+/** One thing that must be so at the end. */
+interface Verdict {
+  what: string;
+  ok: boolean;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } });
+  const minutes = Number(values.minutes ?? 20);
+  const seed = values.seed === undefined ? takeSeed() : Number(values.seed);
+  console.log(`seed ${seed}, ${minutes} minutes`);
+  await using folder = await Folder.create();
+  const verdicts = await soak(folder, { minutes, random: seededRandom(seed) });
+  for (const { what, ok } of verdicts) console.log(`${ok ? "ok    " : "FAILED"} ${what}`);
+  const failed = verdicts.filter(({ ok }) => !ok).length;
+  console.log(`${verdicts.length - failed} passed, ${failed} failed, ${folder.hasOwnDisk ? 0 : 1} skipped`);
+  return failed === 0 ? 0 : 1;
+}
+
+/** The agent's folder, with a small disk for its buffer where this process may mount one. */
+class Folder implements AsyncDisposable {
+  readonly listener: SoakListener;
+  readonly agent: AgentFolder;
+  readonly hasOwnDisk: boolean;
+
+  private constructor(listener: SoakListener, agent: AgentFolder, hasOwnDisk: boolean) {
+    this.listener = listener;
+    this.agent = agent;
+    this.hasOwnDisk = hasOwnDisk;
+  }
+
+  static async create(): Promise<Folder> {
+    const listener = new SoakListener();
+    const settings = { buffer: { max_size_mb: capMb }, listener: { timeout_s: 1 } };
+    const agent = await AgentFolder.create({ database: { host: "127.0.0.1", port: 5432 }, listener, settings });
+    await Deno.mkdir(agent.bufferPath, { mode: 0o700 });
+    const mounted = await run("mount", "-t", "tmpfs", "-o", `size=${ownDiskMb}m,mode=0700`, "soak", agent.bufferPath);
+    if (!mounted) console.log("skipped: the full disk, because only root can mount a small one");
+    return new Folder(listener, agent, mounted);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.listener[Symbol.asyncDispose]();
+    if (this.hasOwnDisk) await run("umount", this.agent.bufferPath);
+    await this.agent[Symbol.asyncDispose]();
+  }
+}
+
+async function run(command: string, ...args: string[]): Promise<boolean> {
+  try {
+    return (await new Deno.Command(command, { args, stdout: "null", stderr: "null" }).output()).success;
+  } catch {
+    return false;
+  }
+}
+
+async function soak(folder: Folder, options: { minutes: number; random: () => number }): Promise<Verdict[]> {
+  const types = new Map<number, string>();
+  const { listener, agent: { iniPath, bufferPath } } = folder;
+  const start = () => new SoakProcess(iniPath, types);
+  const stage: Stage = {
+    ...{ listener, bufferPath, start, random: options.random, hasOwnDisk: folder.hasOwnDisk },
+    agent: start(),
+    setCap: (megabytes) => folder.agent.set({ buffer: { max_size_mb: megabytes } }),
+  };
+  const startMs = performance.now();
+  const untilMs = (share: number) => startMs + options.minutes * 60_000 * share;
+  let grown: { before: Usage; after: Usage };
+  try {
+    await calm(stage);
+    const before = await settledUsage(stage);
+    await inTurn(livedFaults, stage, untilMs(livedShare));
+    grown = { before, after: await settledUsage(stage) };
+    await inTurn(endingFaults, stage, untilMs(1));
+  } finally {
+    await stage.agent.end("SIGTERM");
+  }
+  return [...await accountFor(folder, types), ...assess(grown)];
+}
+
+/** Runs faults in a random order, each as often as any other, and waits after each until all is well. */
+async function inTurn(faults: readonly Fault[], stage: Stage, untilMs: number): Promise<void> {
+  for (let waiting: Fault[] = []; performance.now() < untilMs;) {
+    if (waiting.length === 0) waiting = [...faults];
+    const [fault] = waiting.splice(Math.floor(stage.random() * waiting.length), 1);
+    const startedMs = performance.now();
+    await fault!.run(stage);
+    const faultMs = performance.now() - startedMs;
+    await calm(stage);
+    const calmMs = performance.now() - startedMs - faultMs;
+    console.log(`${fault!.name}: ${seconds(faultMs)}, all well ${seconds(calmMs)} later`);
+  }
+}
+
+/** Waits until a status arrives that was made now and tells that next to nothing waits. */
+async function calm(stage: Stage): Promise<void> {
+  const before = stage.listener.stored.length;
+  await waitFor(`the agent to be well, which said\n${stage.agent.lastLines.join("\n")}`, () => {
+    if (stage.agent.hasEnded) {
+      throw new Error(`The agent ended by itself and said\n${stage.agent.lastLines.join("\n")}`);
+    }
+    return stage.listener.stored.slice(before).some(({ type, data }) => {
+      return type === "agent_status" && (data as { buffer: { records: number } }).buffer.records < 10;
+    });
+  }, { boundMs: backBoundMs });
+}
+
+/** The least of some samples: a collection of garbage is due at some time. */
+async function settledUsage({ agent }: Stage): Promise<Usage> {
+  const samples: Usage[] = [];
+  for (let sample = 0; sample < 10; sample++) {
+    await systemClock.sleep(1_000);
+    samples.push(agent.usage());
+  }
+  const least = (name: keyof Usage) => Math.min(...samples.map((sample) => sample[name]));
+  return { rssBytes: least("rssBytes"), openFiles: least("openFiles") };
+}
+
+/** Takes what is left in the buffer, and accounts for all. */
+async function accountFor(folder: Folder, types: ReadonlyMap<number, string>): Promise<Verdict[]> {
+  const { bufferPath } = folder.agent;
+  await using left = await OutboxFolder.create(bufferPath);
+  left.delivered.push(...folder.listener.stored);
+  await left.openAndDrain();
+  const result = account(left.delivered);
+  console.log(tableOf(ledgerByType(left.delivered, { types, captured: result.captured })));
+  console.log(accountLine("in all", result));
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(bufferPath)) {
+    files.push(`${name} ${(await Deno.stat(`${bufferPath}/${name}`)).size}`);
+  }
+  console.log(`the buffer's folder: ${files.join(", ")}`);
+  return [
+    { what: `unexplained: ${result.unexplained}`, ok: result.unexplained === 0 },
+    { what: `foreign ids: ${result.foreignIds}`, ok: result.foreignIds === 0 },
+    { what: `statuses that do not add up: ${result.wrongSums}`, ok: result.wrongSums === 0 },
+  ];
+}
+
+function assess({ before, after }: { before: Usage; after: Usage }): Verdict[] {
+  const grownBytes = after.rssBytes - before.rssBytes;
+  return [
+    {
+      what: `memory: ${megabytes(before.rssBytes)} at first, ${
+        megabytes(after.rssBytes)
+      } after all faults it lived through`,
+      ok: grownBytes < grownBytesMax,
+    },
+    {
+      what: `open files: ${before.openFiles} at first, ${after.openFiles} then`,
+      ok: after.openFiles - before.openFiles <= grownFilesMax,
+    },
+  ];
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+if (import.meta.main) Deno.exit(await main());

@@ -1,0 +1,86 @@
+/**
+ * The soak's agent as a process: what it said it captured, and what the kernel says that it uses.
+ *
+ * @module
+ */
+
+import { projectRoot } from "../support/agent_process.ts";
+import { waitFor } from "../support/wait_for.ts";
+
+/** As the real agent is started (tasks/launch.ts). */
+const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=1";
+/** Beyond a stop's own bounds. */
+const endBoundMs = 60_000;
+
+/** What a process uses. */
+export interface Usage {
+  rssBytes: number;
+  openFiles: number;
+}
+
+/** A running agent of the soak. Disposing of it kills it. */
+export class SoakProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #types: Map<number, string>;
+  readonly #read: Promise<void>;
+  #status: Deno.CommandStatus | null = null;
+  /** The end of its log, for the message of a soak that fails. */
+  lastLines: string[] = [];
+
+  /** Notes the type of each document that is captured in `types`. */
+  constructor(iniPath: string, types: Map<number, string>) {
+    this.#types = types;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-all", v8Flags, `${projectRoot}tests/soak/soak_agent.ts`, iniPath],
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.#read = this.#readLog(this.#child.stderr);
+    void this.#child.status.then((status) => this.#status = status);
+  }
+
+  get hasEnded(): boolean {
+    return this.#status !== null;
+  }
+
+  kill(signal: Deno.Signal): void {
+    if (!this.hasEnded) this.#child.kill(signal);
+  }
+
+  /** Sends a signal and waits for the end; answers with the exit code. */
+  async end(signal: Deno.Signal): Promise<number> {
+    this.kill(signal);
+    await waitFor(`the agent's end, which said\n${this.lastLines.join("\n")}`, () => this.hasEnded, {
+      boundMs: endBoundMs,
+    });
+    await this.#read;
+    return this.#status!.code;
+  }
+
+  usage(): Usage {
+    const status = Deno.readTextFileSync(`/proc/${this.#child.pid}/status`);
+    const openFiles = [...Deno.readDirSync(`/proc/${this.#child.pid}/fd`)].length;
+    return { rssBytes: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1_024, openFiles };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
+  }
+
+  async #readLog(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    let rest = "";
+    for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + piece).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#note(line);
+    }
+  }
+
+  #note(line: string): void {
+    this.lastLines = [...this.lastLines.slice(-19), line];
+    if (!/"event":"document_(?:stored|held|too_large)"/.test(line)) return;
+    const { sequence, type } = JSON.parse(line);
+    if (typeof sequence === "number") this.#types.set(sequence, type);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Damaged outboxes: what is readable is delivered, the rest is set aside and accounted for, and no number is given twice.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { type Account, accountLine } from "../support/ledger.ts";
+import { OutboxFolder } from "../support/outbox_folder.ts";
+import { draftOf } from "../support/drafts.ts";
+import { seededRandom, takeSeed } from "../support/seeded_random.ts";
+
+const pageBytes = 4_096;
+const sizes = Array.from({ length: 60 }, (_, index) => index % 3 === 0 ? 150_000 : 3_000);
+
+function assertExplained(name: string, result: Account): void {
+  console.log(accountLine(name, result));
+  const { buffered, unexplained, foreignIds, wrongSums } = result;
+  assert.deepEqual({ buffered, unexplained, foreignIds, wrongSums }, {
+    buffered: 0,
+    unexplained: 0,
+    foreignIds: 0,
+    wrongSums: 0,
+  });
+}
+
+async function damagedFiles(folder: OutboxFolder): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
+  return names.filter((name) => /^outbox\.kv\.damaged-\d{8}T\d{6}Z$/.test(name));
+}
+
+/** Fills an outbox, delivers ten, harms it, and holds that the next run accounts for everything. */
+async function survive(name: string, harm: (folder: OutboxFolder) => Promise<void>): Promise<OutboxFolder> {
+  const folder = await OutboxFolder.create();
+  await folder.fill(sizes, 10);
+  await harm(folder);
+  const startedMs = performance.now();
+  const outbox = await folder.open();
+  assert(performance.now() - startedMs < 10_000, "it starts within 10 s");
+  await outbox.put(draftOf("after the damage"));
+  // Damage that shows only now is told by the status after.
+  await folder.drain(outbox);
+  assertExplained(name, await folder.drain(outbox));
+  await outbox.close();
+  return folder;
+}
+
+const harms: Record<string, (folder: OutboxFolder) => Promise<void>> = {
+  "a file of garbage": (folder) => Deno.writeFile(folder.file, crypto.getRandomValues(new Uint8Array(50_000))),
+  "a file cut in half": async (folder) => Deno.truncate(folder.file, (await Deno.stat(folder.file)).size / 2),
+  "a file cut within its first page": (folder) => Deno.truncate(folder.file, 1_000),
+  "a header of zeros": async ({ file }) => {
+    using opened = await Deno.open(file, { write: true });
+    await opened.write(new Uint8Array(100));
+  },
+  "a damaged root of the keys": (folder) => folder.overwrite(3 * pageBytes, pageBytes),
+};
+for (const [name, harm] of Object.entries(harms)) {
+  Deno.test(`openStore sets ${name} aside, says so, and gives no number twice`, async () => {
+    await using folder = await survive(name, harm);
+    assert.equal((await damagedFiles(folder)).length, 1);
+    assert.equal(folder.log.of("outbox_quarantined").length, 1);
+  });
+}
+
+Deno.test("openStore accounts for a file that is gone, and for one without a byte in it", async () => {
+  await using _gone = await survive("no file", (folder) => Deno.remove(folder.file));
+  await using _empty = await survive("an empty file", (folder) => Deno.truncate(folder.file, 0));
+});
+
+Deno.test("openStore accounts for every number whichever page is damaged, and delivers what is readable", async () => {
+  const seed = takeSeed();
+  console.log(`seed ${seed}`);
+  const random = seededRandom(seed);
+  let delivered = 0;
+  for (let round = 0; round < 12; round++) {
+    const at = round < 9 ? round + 1 : Math.floor(random() * 700) + 10;
+    await using folder = await survive(`page ${at}`, (folder) => folder.overwrite(at * pageBytes, pageBytes));
+    delivered = Math.max(delivered, folder.delivered.length);
+  }
+  assert(delivered >= sizes.length, "most pages take only a few documents with them");
+});
+
+Deno.test("openStore takes a log of writes that is torn or gone for what it holds", async () => {
+  for (const keep of [0, 0.3, 0.9]) {
+    await using folder = await OutboxFolder.create();
+    const outbox = await folder.open();
+    for (const [index, bytes] of sizes.entries()) await outbox.put(draftOf(`${index}`, bytes));
+    for (let index = 0; index < 10; index++) await folder.deliver(outbox);
+    await using copy = await OutboxFolder.create();
+    for (const name of ["outbox.kv", "outbox.kv-wal", "sequence"]) {
+      await Deno.copyFile(`${folder.path}/${name}`, `${copy.path}/${name}`);
+    }
+    const { size } = await Deno.stat(`${copy.path}/outbox.kv-wal`);
+    await Deno.truncate(`${copy.path}/outbox.kv-wal`, Math.floor(size * keep));
+    await outbox.close();
+    copy.delivered.push(...folder.delivered);
+    assertExplained(`log of writes cut to ${keep * 100} %`, await copy.openAndDrain());
+  }
+});
+
+Deno.test("openStore tells what went with a damaged file until the listener has been told, and never again", async () => {
+  await using folder = await survive("garbage", harms["a file of garbage"]!);
+  const outbox = await folder.open();
+  assert.deepEqual(outbox.status().loss.untold.ranges, []);
+  assert.equal(outbox.status().loss.quarantinedFiles, 1);
+  assert(outbox.status().loss.quarantinedRecords >= sizes.length - 10);
+  await outbox.close();
+});
+
+Deno.test("openStore keeps the file of a newer agent untouched and begins a new one behind it", async () => {
+  await using folder = await survive("a newer format", (folder) => setFormat(folder, 99));
+  const [name] = await damagedFiles(folder);
+  using file = new DatabaseSync(`${folder.path}/${name}`, { readOnly: true });
+  assert.equal(file.prepare("select count(*) as n from kv where hex(k) like '02646F63756D656E74%'").get()?.n, 50);
+  assert.match(String(folder.log.of("outbox_quarantined")[0]?.fields.error), /newer agent: format is 99/);
+});
+
+Deno.test("openStore reads the format before this one, with its figures", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill([1_000, 1_000, 1_000], 1);
+  await Deno.remove(`${folder.path}/sequence`);
+  await setFormat(folder, 1);
+  const outbox = await folder.open();
+  const { records, deliveredRecords, nextSequence } = outbox.status();
+  assert.deepEqual({ records, deliveredRecords, nextSequence }, { records: 2, deliveredRecords: 1, nextSequence: 4 });
+  assertExplained("format 1", await folder.drain(outbox));
+  await outbox.close();
+});
+
+Deno.test("replaceStore cures damage that shows while the agent runs, and loses no more than what is unreadable", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill(sizes, 0);
+  const outbox = await folder.open();
+  await folder.deliver(outbox);
+  await folder.overwrite(40 * pageBytes, 60 * pageBytes);
+  // What it costs is told by the status after it was found.
+  await folder.drain(outbox);
+  assertExplained("damage while running", await folder.drain(outbox));
+  const { loss } = outbox.status();
+  assert(loss.quarantinedRecords + loss.rejectedRecords > 0 && loss.quarantinedRecords < sizes.length / 2);
+  await outbox.close();
+});
+
+Deno.test("openStore carries 100 MB over from a damaged file within 10 s", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill(Array.from({ length: 450 }, () => 220_000));
+  await folder.overwrite(2 * pageBytes, 100);
+  const startedMs = performance.now();
+  await using file = { [Symbol.asyncDispose]: () => outbox.close() };
+  const outbox = await folder.open();
+  const tookMs = Math.round(performance.now() - startedMs);
+  console.log(`${tookMs} ms, ${JSON.stringify(folder.log.of("outbox_quarantined")[0]?.fields)}`);
+  assert(tookMs < 10_000);
+  assert.equal(outbox.status().records, 450);
+  void file;
+});
+
+async function setFormat({ file }: OutboxFolder, format: number): Promise<void> {
+  const kv = await Deno.openKv(file);
+  const { value } = await kv.get<Record<string, number>>(["state"]);
+  await kv.set(["state"], { ...value, format });
+  kv.close();
+}
