@@ -314,8 +314,8 @@ export const logThinningFill = 0.5;
  * A document of entries is sent when it has so many entries or bytes of text: storing one waits for the disk some
  * milliseconds, whatever is in it,
  */
-export const logBatchEntriesMax = 2_000;
-export const logBatchBytesMax = 1024 * 1024;
+export const logBatchEntriesMax = 1_000;
+export const logBatchBytesMax = 768 * 1024;
 /** or after so long, sooner with an entry of a web request. */
 export const logBatchMs = 10_000;
 export const logBatchCorrelatedMs = 700;
