@@ -24,6 +24,7 @@ import type { KvStore } from "./kv_store.ts";
 import { Mutex } from "./mutex.ts";
 import { NumberRanges } from "./number_ranges.ts";
 import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
+import { WakeQueue } from "./wake_queue.ts";
 
 /** What an outbox is opened with. */
 export interface KvOutboxOptions {
@@ -47,9 +48,15 @@ export interface KvOutboxOptions {
  * can. Throws `BufferInUseError`, or why the folder can never be one. Close it.
  */
 export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
-  const outbox = new KvOutbox(options);
-  await outbox.open();
-  return outbox;
+  const wakeUps = await WakeQueue.open();
+  try {
+    const outbox = new KvOutbox(options, wakeUps);
+    await outbox.open();
+    return outbox;
+  } catch (error) {
+    wakeUps.close();
+    throw error;
+  }
 }
 
 class KvOutbox implements Outbox {
@@ -62,12 +69,12 @@ class KvOutbox implements Outbox {
   /** Settled, and still in the file because it could not be written; those that were refused with the reason. */
   readonly #settled = new NumberRanges();
   readonly #refused = new Map<number, string>();
-  readonly #closed = Promise.withResolvers<void>();
-  #wake: () => void = () => undefined;
+  readonly #wakeUps: WakeQueue;
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
 
-  constructor(options: KvOutboxOptions) {
+  constructor(options: KvOutboxOptions, wakeUps: WakeQueue) {
+    this.#wakeUps = wakeUps;
     const { path: folder, clock, log, step = () => undefined } = options;
     const { documentBytesMax = limits.documentBytesMax, heldBytesMax = limits.heldBytesMax } = options;
     const books = this.#books;
@@ -99,7 +106,7 @@ class KvOutbox implements Outbox {
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
     return this.#mutex.run(async () => {
       const put = await this.#put(draft, checkpoints);
-      queueMicrotask(this.#wake);
+      this.#wakeUps.wake();
       return put;
     });
   }
@@ -157,8 +164,7 @@ class KvOutbox implements Outbox {
   }
 
   listen(wake: () => void): Promise<void> {
-    this.#wake = wake;
-    return this.#closed.promise;
+    return this.#wakeUps.listen(wake);
   }
 
   oldestAt(): Promise<string | null> {
@@ -187,7 +193,7 @@ class KvOutbox implements Outbox {
   close(): Promise<void> {
     return this.#mutex.run(async () => {
       await this.#access.close();
-      this.#closed.resolve();
+      this.#wakeUps.close();
     });
   }
 
@@ -255,7 +261,7 @@ class KvOutbox implements Outbox {
     this.#settled.clear();
     await this.#holding.flush(store, { leased: this.#leased });
     await this.#follow();
-    queueMicrotask(this.#wake);
+    this.#wakeUps.wake();
   }
 
   #figures(): Record<string, unknown> {

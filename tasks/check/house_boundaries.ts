@@ -87,7 +87,11 @@ const powers: readonly Power[] = [
     owners: ["tasks/notify.ts"],
     instead: "Tell the service manager through the ServiceManager of tasks/notify.ts",
   },
-  { uses: ["Deno.openKv"], owners: ["transport/kv_store.ts"], instead: "Take an Outbox as an option" },
+  {
+    uses: ["Deno.openKv"],
+    owners: ["transport/kv_store.ts", "transport/wake_queue.ts"],
+    instead: "Take an Outbox as an option",
+  },
   {
     uses: ["node:sqlite"],
     owners: ["transport/kv_file.ts", "transport/kv_salvage.ts", "tasks/listener/database.ts"],
