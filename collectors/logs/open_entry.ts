@@ -35,7 +35,7 @@ export interface Line {
 }
 
 /** After it no line may follow. */
-export const noKindLeft = lineKinds.length;
+export const noKindLeft: number = lineKinds.length;
 /** With `log_error_verbosity = verbose`. */
 const verboseState = /^([0-9A-Z]{5}): /;
 
