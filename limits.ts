@@ -221,8 +221,8 @@ export const logRecordBytesMax = 4 * 1024 * 1024;
 export const logGiantTextBytesMax = 64 * 1024;
 /** Texts of such a record that are kept: jsonlog has 29 keys with a value each, csvlog 26 columns. */
 export const logGiantTextsMax = 128;
-/** Entries of stderr that wait for lines of theirs while other processes write in between. */
-export const logOpenEntriesMax = 16;
+/** Entries of stderr that wait for lines of theirs while other processes write in between; never fewer than half. */
+export const logOpenEntriesMax = 32;
 /** Processes whose user and database are remembered, to read lines of theirs that forge another. */
 export const logSessionsMax = 1_000;
 /** Conversions of local time that are remembered, ten minutes each. */
