@@ -46,8 +46,7 @@ export class LogFamily {
   #restored: GenerationState[];
   /** Wall time of the look before. */
   #lookedMs: number;
-  /** Nothing has the name at the moment. */
-  #isGone = false;
+  #isGone = false; // Nothing has the name at the moment.
   /** The last look has failed: what the file that is held open has become is not known. */
   #isUnsure = false;
   /** Something is followed that the look before did not know of. */
@@ -119,8 +118,7 @@ export class LogFamily {
     }
     if (info !== null) await this.#compare(info);
     if (this.#isSearchDue) await this.#search(info);
-    this.#lookedMs = nowMs;
-    this.#isUnsure = false;
+    [this.#lookedMs, this.#isUnsure] = [nowMs, false];
     const hasChanged = this.#hasChanged;
     this.#hasChanged = false;
     return hasChanged;

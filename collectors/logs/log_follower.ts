@@ -13,6 +13,7 @@
 
 import * as limits from "../../limits.ts";
 import type { Log } from "../../log.ts";
+import { FolderWatch } from "./folder_watch.ts";
 import { chooseLogs, folderOf, isLiveLog, stemOf } from "./log_choice.ts";
 import { LogFamily } from "./log_family.ts";
 import type { FamilyState, LogChunk, LogLoss } from "./log_family_state.ts";
@@ -74,10 +75,7 @@ export class LogFollower {
   #settings: LogSettings = unknownSettings;
   #lookedMs: number | null;
   #looks = 0;
-  /** The folder's time at the look before, when it was listed, and until when it is listed anyway. */
-  #folderMtimeMs: number | null = null;
-  #listedMs = 0;
-  #listUntilMs = 0;
+  readonly #folderWatch: FolderWatch;
   #hasListed = false;
   /** Whether everything there was at the last list is followed or passed over. */
   #isComplete = false;
@@ -88,6 +86,7 @@ export class LogFollower {
   /** Without what an earlier process left, files that are there begin at their end. */
   constructor(options: LogFollowerOptions, stored: StoredLogs) {
     this.#options = options;
+    this.#folderWatch = new FolderWatch(options);
     this.#stored = new Map(stored.states);
     this.#lookedMs = stored.lookedMs;
   }
@@ -117,7 +116,7 @@ export class LogFollower {
     const nowMs = this.#options.nowMs();
     this.#looks += 1;
     await this.#takeSettings();
-    const isListDue = await this.#isListDue();
+    const isListDue = await this.#folderWatch.isListDue() || !this.#isComplete;
     for (const [path, state] of this.#stored) {
       if (await this.#follow(path, { state })) this.#stored.delete(path);
     }
@@ -163,22 +162,6 @@ export class LogFollower {
       if (family.isOver) this.#followed.delete(path);
     }
     return changed;
-  }
-
-  /**
-   * A change of its names changes a folder's time, for which some file systems have but seconds. The sizes that a list
-   * tells are needed now and then, too: for the logs that are written.
-   */
-  async #isListDue(): Promise<boolean> {
-    const nowMs = this.#options.monotonicMs();
-    const mtimeMs = await folderOf(this.#options.path).then(Deno.stat).then(({ mtime }) => mtime?.getTime() ?? null)
-      .catch(() => null);
-    if (mtimeMs !== this.#folderMtimeMs) this.#listUntilMs = nowMs + limits.logFolderTimeMs;
-    this.#folderMtimeMs = mtimeMs;
-    const isDue = mtimeMs === null || nowMs < this.#listUntilMs || !this.#isComplete ||
-      nowMs - this.#listedMs >= limits.logListMs;
-    if (isDue) this.#listedMs = nowMs;
-    return isDue;
   }
 
   /** Begins to follow what is worth it, and lets go what is not any more. */
@@ -244,7 +227,9 @@ export class LogFollower {
     try {
       const files = await listLogFiles(await folderOf(path));
       this.#failures.delete(path);
-      return files.filter((file) => isLiveLog(file.path, { configured: path, currentFile: this.#settings.currentFile }));
+      return files.filter((file) =>
+        isLiveLog(file.path, { configured: path, currentFile: this.#settings.currentFile })
+      );
     } catch (error) {
       // What is not there yet is new when it comes.
       this.#isComplete = error instanceof Deno.errors.NotFound;
@@ -260,7 +245,7 @@ export class LogFollower {
     this.#settings = this.#options.settings();
     if (this.#settings === before) return;
     // The names that are followed and the formats that are written may be others.
-    this.#folderMtimeMs = null;
+    this.#folderWatch.forget();
     const { prefix, zone, isTranslated } = this.#settings;
     if (prefix === before.prefix && zone?.name === before.zone?.name && isTranslated === before.isTranslated) return;
     for (const [path, { family }] of this.#followed) await this.#guard("restart", path, () => family.restartParser());

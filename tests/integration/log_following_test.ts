@@ -9,13 +9,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { systemClock } from "../../clock.ts";
 import { logBatchMs, logPollMs } from "../../limits.ts";
-import { openKvOutbox } from "../../transport/kv_outbox.ts";
 import { AgentFolder } from "../support/agent_folder.ts";
 import { AgentProcess, ownEnvironment, projectRoot } from "../support/agent_process.ts";
-import { testSeal } from "../support/drafts.ts";
 import type { WrittenGeneration } from "../support/log_writer.ts";
 import { type Received, ScriptedListener } from "../support/scripted_listener.ts";
 import { seededRandom, takeSeed } from "../support/seeded_random.ts";
+import { openTestOutbox } from "../support/test_outbox.ts";
 import { waitFor } from "../support/wait_for.ts";
 
 const plan = Deno.env.has("BITVILLE_TEST_LOG_FLOOD")
@@ -47,10 +46,15 @@ class Ledger {
   readonly #ids = new Set<string>();
   /** Numbers of entries that lack lines. */
   readonly torn: number[] = [];
-  /** Numbers as they came. */
-  readonly order: number[] = [];
+  /** By sequence: the numbers in a document. What has waited and what is new take turns on their way. */
+  readonly #documents = new Map<number, number[]>();
 
-  take({ id, type, data }: Received["document"]): void {
+  /** All numbers in the order in which they were stored. */
+  get order(): number[] {
+    return [...this.#documents].sort(([one], [other]) => one - other).flatMap(([, numbers]) => numbers);
+  }
+
+  take({ id, sequence, type, data }: Received["document"]): void {
     if (type !== "pg_log") return;
     if (this.#ids.has(id)) {
       this.repeatedDocuments++;
@@ -58,20 +62,22 @@ class Ledger {
     }
     this.#ids.add(id);
     this.dropped += Number(data.dropped);
-    for (const entry of data.entries as Entry[]) this.#note(entry);
+    const numbers = (data.entries as Entry[]).map((entry) => this.#note(entry));
+    this.#documents.set(sequence, numbers.filter((number) => number >= 0));
   }
 
-  #note(entry: Entry): void {
+  /** The number of an entry; -1 for what is none of the writer's. */
+  #note(entry: Entry): number {
     this.entries++;
     const [, digits] = /^no (\d+) /.exec(entry.message) ?? [];
     const number = Number(digits);
     if (digits === undefined) {
       this.wrong.push(JSON.stringify(entry).slice(0, 300));
-      return;
+      return -1;
     }
     if (!isWhole(entry, number)) this.torn.push(number);
     this.times[number]!++;
-    this.order.push(number);
+    return number;
   }
 }
 
@@ -155,7 +161,7 @@ function holesOf(counts: readonly number[]): { from: number; to: number }[] {
 
 /** What a stopped agent has left: documents that wait, and what it has counted as lost. */
 async function leftBy(folder: AgentFolder): Promise<{ records: number; skipped: number; tails: number }> {
-  const outbox = await openKvOutbox({ path: folder.bufferPath, maxBytes: 2_000_000_000, seal: testSeal() });
+  const outbox = await openTestOutbox(folder.bufferPath, { maxBytes: 2_000_000_000 });
   const summary = (await outbox.checkpoints("logs")).get("logs") as { bytesSkipped: number; tailsLost: number };
   const { records } = outbox.status();
   await outbox.close();
