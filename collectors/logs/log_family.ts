@@ -87,7 +87,7 @@ export class LogFamily {
   /** What to store so that a later process goes on here, once all entries returned so far are safe. */
   get state(): FamilyState {
     const generations = [...this.#restored, ...this.#queue.map(({ state }) => state)];
-    return { path: this.path, generations, done: [...this.#siblings.done], atMs: this.#lookedMs };
+    return { path: this.path, generations, done: this.#siblings.done, atMs: this.#lookedMs };
   }
 
   /** Whether a file with these first bytes is one of this log's, under whatever name. */

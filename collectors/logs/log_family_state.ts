@@ -14,7 +14,7 @@ export interface FamilyState {
   /** None when it is not followed any more. */
   generations: GenerationState[];
   /** Heads of generations that were read to their end. */
-  done: Head[];
+  done: readonly Head[];
   /** Wall time of the last look, in milliseconds since 1970. */
   atMs: number;
 }
