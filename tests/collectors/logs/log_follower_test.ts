@@ -7,7 +7,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { LogEntry } from "../../../collectors/logs/entry.ts";
-import type { FamilyState } from "../../../collectors/logs/log_family.ts";
 import { LogFollower } from "../../../collectors/logs/log_follower.ts";
 import { type LogSettings, unknownSettings } from "../../../collectors/logs/log_settings.ts";
 import { TimeZone } from "../../../collectors/logs/timezone.ts";
@@ -22,7 +21,6 @@ class Followed implements AsyncDisposable {
   settings: LogSettings = unknownSettings;
   readonly #folder: string;
   readonly #follower: LogFollower;
-  #states = new Map<string, FamilyState>();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -30,9 +28,10 @@ class Followed implements AsyncDisposable {
       path: folder,
       settings: () => this.settings,
       nowMs: () => writtenMs,
+      monotonicMs: () => 0,
       log: new MemoryLog(),
       onLoss: () => assert.fail("nothing is lost"),
-    }, this.#states);
+    }, { states: new Map(), lookedMs: 0 });
   }
 
   static async create(): Promise<Followed> {
