@@ -19,8 +19,8 @@ import { execute } from "./system.ts";
 
 const architectures = { x86_64: "amd64", aarch64: "arm64" };
 
-/** Deno's own libraries beside libc; none of another version than Debian 11 has. */
-const depends = "libc6 (>= 2.31), libgcc-s1, systemd (>= 247)";
+/** Of libc what Deno was linked with; systemd since it hands over credentials. */
+const depends = "libc6 (>= 2.27), libgcc-s1, systemd (>= 247)";
 
 const description = `PostgreSQL monitoring agent
  Collects sessions, statements, locks, logs and system figures of a PostgreSQL
