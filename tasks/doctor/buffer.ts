@@ -22,7 +22,8 @@ export const bufferCheck: Check = {
     const { path } = patient.config.buffer;
     const before = await Deno.stat(path).catch(() => null);
     try {
-      using _claimed = await claimBufferDirectory(path);
+      // For this moment only: an agent that starts meanwhile would find it taken.
+      (await claimBufferDirectory(path))[Symbol.dispose]();
       await writeProbe(join(path, "doctor"));
       const damage = await damageOf(join(path, "outbox.kv"));
       if (damage !== null) return [damage];

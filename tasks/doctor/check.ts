@@ -125,7 +125,7 @@ function sqlText({ statements, database, restart }: Mend & { kind: "sql" }, conf
 
 /** Whether a host of the configuration is this machine. */
 export function isLocalHost(host: string): boolean {
-  return host.startsWith("/") || /^(?:localhost|127\..*|::1)$/.test(host);
+  return host.startsWith("/") || /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(host);
 }
 
 function doubleQuoted(text: string): string {
