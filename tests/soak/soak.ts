@@ -16,9 +16,9 @@ import { OutboxFolder } from "../support/outbox_folder.ts";
 import { seededRandom, takeSeed } from "../support/seeded_random.ts";
 import { waitFor } from "../support/wait_for.ts";
 import { endingFaults, type Fault, livedFaults, type Stage } from "./soak_faults.ts";
-import { ledgerByType, tableOf } from "./soak_ledger.ts";
+import { ledgerBy, tableOf } from "./soak_ledger.ts";
 import { SoakListener } from "./soak_listener.ts";
-import { SoakProcess, type Usage } from "./soak_process.ts";
+import { Captures, SoakProcess, type Usage } from "./soak_process.ts";
 
 const capMb = 2;
 const ownDiskMb = 24;
@@ -91,11 +91,11 @@ async function run(command: string, ...args: string[]): Promise<boolean> {
 }
 
 async function soak(folder: Folder, options: { minutes: number; random: () => number }): Promise<Verdict[]> {
-  const types = new Map<number, string>();
+  const captures = new Captures();
   const { listener, agent: { iniPath, bufferPath } } = folder;
-  const start = () => new SoakProcess(iniPath, types);
+  const start = () => new SoakProcess(iniPath, captures);
   const stage: Stage = {
-    ...{ listener, bufferPath, start, random: options.random, hasOwnDisk: folder.hasOwnDisk },
+    ...{ listener, bufferPath, start, captures, random: options.random, hasOwnDisk: folder.hasOwnDisk },
     agent: start(),
     setCap: (megabytes) => folder.agent.set({ buffer: { max_size_mb: megabytes } }),
   };
@@ -112,7 +112,7 @@ async function soak(folder: Folder, options: { minutes: number; random: () => nu
   } finally {
     await stage.agent.end("SIGTERM");
   }
-  return [...await accountFor(folder, types), ...assess(usages)];
+  return [...await accountFor(folder, captures), ...assess(usages)];
 }
 
 /** Runs faults in a random order, each as often as any other, and waits after each until all is well. */
@@ -121,6 +121,7 @@ async function inTurn(faults: readonly Fault[], stage: Stage, untilMs: number): 
     if (waiting.length === 0) waiting = [...faults];
     const [fault] = waiting.splice(Math.floor(stage.random() * waiting.length), 1);
     const startedMs = performance.now();
+    stage.captures.begin(fault!.name);
     await fault!.run(stage);
     const faultMs = performance.now() - startedMs;
     await calm(stage);
@@ -154,13 +155,18 @@ async function settledUsage({ agent }: Stage): Promise<Usage> {
 }
 
 /** Takes what is left in the buffer, and accounts for all. */
-async function accountFor(folder: Folder, types: ReadonlyMap<number, string>): Promise<Verdict[]> {
+async function accountFor(folder: Folder, captures: Captures): Promise<Verdict[]> {
   const { bufferPath } = folder.agent;
   await using left = await OutboxFolder.create(bufferPath);
   left.delivered.push(...folder.listener.stored);
   await left.openAndDrain();
   const result = account(left.delivered);
-  console.log(tableOf(ledgerByType(left.delivered, { types, captured: result.captured })));
+  const { captured } = result;
+  const types = new Map(left.delivered.map(({ sequence, type }) => [sequence, type]));
+  const typeOf = (sequence: number) => types.get(sequence) ?? captures.typeOf(sequence);
+  const ledger = { documents: left.delivered, captured };
+  console.log(tableOf("captured during", ledgerBy((sequence) => captures.faultAt(sequence), ledger)));
+  console.log(tableOf("type", ledgerBy(typeOf, ledger)));
   console.log(accountLine("in all", result));
   console.log(`the buffer's file: ${(await Deno.stat(left.file)).size} bytes, its cap ${capMb} MB`);
   return [
