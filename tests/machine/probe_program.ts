@@ -10,6 +10,9 @@
 
 type Attempt = () => unknown;
 
+/** Where something listens that is none of the agent's business. */
+const otherPort = 9901;
+
 /** The state is the one place to write; what is written there must not run. */
 const state = "/var/lib/bitville-postgres-agent";
 
@@ -29,8 +32,8 @@ const everywhere: Record<string, Attempt> = {
   "open a raw socket": () => socket({ family: 2, type: 3, protocol: 1 }),
   "open a packet socket": () => socket({ family: 17, type: 3, protocol: 0 }),
   "open a netlink socket": () => socket({ family: 16, type: 3, protocol: 0 }),
-  "reach another port": () => Deno.connect({ hostname: "127.0.0.1", port: 22 }),
-  "reach another address": () => Deno.connect({ hostname: "127.0.0.2", port: 9900 }),
+  "reach another port": () => Deno.connect({ hostname: "127.0.0.1", port: otherPort }),
+  "reach another address": () => Deno.connect({ hostname: "127.0.0.2", port: otherPort }),
   "signal another's process": () => Deno.kill(1, "SIGCONT"),
   "see another's process": () => Deno.readTextFile("/proc/1/comm"),
 };
@@ -39,19 +42,6 @@ const everywhere: Record<string, Attempt> = {
 const byDenoAlone: Record<string, Attempt> = {
   "load code from the network": () => import(`https://127.0.0.1:9901/${crypto.randomUUID()}.ts`),
   "load code from a registry": () => import("npm:" + "left-pad"),
-  "load code that it wrote": async () => {
-    const path = `${state}/buffer/probe.ts`;
-    await Deno.writeTextFile(path, "export const loaded = 1;");
-    try {
-      await new Promise((resolve, reject) => {
-        const worker = new Worker(new URL(`file://${path}`), { type: "module" });
-        worker.onerror = (event) => (event.preventDefault(), reject(new Error(event.message)));
-        setTimeout(resolve, 2_000);
-      });
-    } finally {
-      await Deno.remove(path);
-    }
-  },
   "read another variable": () => Deno.env.get("HOME"),
   "look up a name": () => Deno.resolveDns("example.com", "A"),
   "listen on a port": () => Deno.listen({ port: 9902 }),

@@ -17,9 +17,9 @@ const pgbench = "/usr/lib/postgresql/15/bin/pgbench --no-vacuum --time=600 --job
 export async function load(machine: Machine): Promise<AsyncDisposable> {
   await machine.sql("create table account as select 1 as id, 0 as balance");
   await machine.sql(Array.from({ length: statementsCount }, (_, index) => `${distinctStatement(index)};`).join("\n"));
-  await machine.write("/tmp/hold.sql", "begin;\nupdate account set balance = 1 where id = 1;\nselect pg_sleep(600);\n");
-  await machine.write("/tmp/wait.sql", "update account set balance = 2 where id = 1;\n");
-  await machine.write("/tmp/sleep.sql", "select pg_sleep(600);\n");
+  await machine.write("/srv/hold.sql", "begin;\nupdate account set balance = 1 where id = 1;\nselect pg_sleep(600);\n");
+  await machine.write("/srv/wait.sql", "update account set balance = 2 where id = 1;\n");
+  await machine.write("/srv/sleep.sql", "select pg_sleep(600);\n");
   const run = (clients: number, script: string) =>
     machine.execute([
       "runuser",
@@ -30,9 +30,9 @@ export async function load(machine: Machine): Promise<AsyncDisposable> {
       `--client=${clients}`,
       `--file=${script}`,
     ]);
-  const running = [run(1, "/tmp/hold.sql")];
+  const running = [run(1, "/srv/hold.sql")];
   await waitFor("the holder", async () => Number(await count("wait_event = 'PgSleep'")) === 1);
-  running.push(run(waitersCount, "/tmp/wait.sql"), run(sessionsCount - waitersCount - 1, "/tmp/sleep.sql"));
+  running.push(run(waitersCount, "/srv/wait.sql"), run(sessionsCount - waitersCount - 1, "/srv/sleep.sql"));
   await waitFor("all sessions", async () => {
     return Number(await count("wait_event_type = 'Lock'")) === waitersCount &&
       Number(await count("wait_event = 'PgSleep'")) === sessionsCount - waitersCount;

@@ -25,9 +25,8 @@ export async function execute(command: readonly string[], input = ""): Promise<R
     stderr: "piped",
     signal: AbortSignal.timeout(boundMs),
   }).spawn();
-  const writer = child.stdin.getWriter();
-  // One that does not read its input may be gone before it is written.
-  await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => undefined);
+  // Not awaited: it may print before it has read all. One that does not read its input may be gone before.
+  void ReadableStream.from([new TextEncoder().encode(input)]).pipeTo(child.stdin).catch(() => undefined);
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };

@@ -12,7 +12,7 @@ import { assertComplete, buildDeb, InstalledAgent, unit } from "./installed_agen
 import { load, memoryPeak, waitersCount } from "./load.ts";
 import { Machine } from "./machine.ts";
 import { type Delivered, MachineListener } from "./machine_listener.ts";
-import { assertRefused, leftToDeno, probe } from "./sandbox.ts";
+import { assertRefused, probe } from "./sandbox.ts";
 
 const lack = await missing();
 let folder: string;
@@ -253,12 +253,14 @@ test("stays inside its limits beside 500 sessions, 300 of them waiting, and 5,00
 
 test("cannot do harm under its own permissions", async () => {
   const made = await probe(machine, agent, "deno");
-  tell(`${made.length} of ${made.length} attempts refused`);
-  assertRefused(made, new Set());
+  tell(`${made.length} attempts refused by Deno`);
+  assertRefused(made, "deno");
 });
 
 test("cannot do harm by its unit alone, if Deno's permissions were gone", async () => {
   const made = await probe(machine, agent, "unit");
-  for (const { attempt, refused } of made) tell(`${attempt}: ${refused ?? "left to Deno"}`);
-  assertRefused(made, leftToDeno);
+  for (const { attempt, refused } of made) tell(`${attempt}: ${refused ?? "open"}`);
+  // The kernel's filter knows addresses and no ports; and not every kernel has it.
+  const filters = !/does not support BPF/.test(await machine.output("journalctl", "--no-pager", "--boot"));
+  assertRefused(made, "unit", ["reach another port", ...(filters ? [] : ["reach another address"])]);
 });
