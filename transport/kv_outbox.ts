@@ -152,7 +152,7 @@ class KvOutbox implements Outbox {
         await store.settle([sequence]);
         return true;
       });
-      if (settled === null) this.#settled.add(sequence);
+      if (settled === null) await this.#remember(sequence);
     });
   }
 
@@ -182,8 +182,11 @@ class KvOutbox implements Outbox {
     const { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords } = state;
     const lost = { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords };
     const loss = { ...lost, quarantinedFiles: state.quarantinedFiles, untold: this.#books.losses };
-    const waiting = records + this.#holding.numbered;
-    return { records: waiting, bytes, maxBytes: this.#maxBytes, nextSequence, deliveredRecords, loss };
+    // Delivered, though the file could not be told.
+    const settled = this.#settled.size - this.#refused.size;
+    const waiting = Math.max(0, records - settled) + this.#holding.numbered;
+    const figures = { nextSequence, deliveredRecords: deliveredRecords + Math.min(records, settled) };
+    return { records: waiting, bytes, maxBytes: this.#maxBytes, ...figures, loss };
   }
 
   resize(maxBytes: number): void {
@@ -248,9 +251,15 @@ class KvOutbox implements Outbox {
       await store.setAside(sequence, reason);
       return true;
     });
-    if (done !== null) return;
-    this.#settled.add(sequence);
-    this.#refused.set(sequence, reason);
+    if (done === null && await this.#remember(sequence)) this.#refused.set(sequence, reason);
+  }
+
+  /** What cannot be deleted is not handed out again. Whether it is in the file, as far as that can be told. */
+  async #remember(sequence: number): Promise<boolean> {
+    const found = await this.#access.attempt(async (store) => ({ isThere: await store.header(sequence) !== null }));
+    const isThere = found?.isThere ?? true;
+    if (isThere) this.#settled.add(sequence);
+    return isThere;
   }
 
   /** First what leaves the file, for that makes room. */

@@ -117,6 +117,17 @@ Deno.test("openStore keeps the file of a newer agent untouched and begins a new 
   assert.match(String(folder.log.of("outbox_quarantined")[0]?.fields.error), /newer agent: format is 99/);
 });
 
+Deno.test("openStore delivers from a file that was set aside and is moved back, and takes it out of the losses", async () => {
+  await using folder = await survive("a newer format", (folder) => setFormat(folder, 99));
+  const [name] = await damagedFiles(folder);
+  await Deno.rename(`${folder.path}/${name}`, folder.file);
+  await setFormat(folder, 2);
+  const result = await folder.openAndDrain();
+  assertExplained("moved back", result);
+  assert.equal(result.quarantined, 0);
+  assert(result.delivered >= sizes.length);
+});
+
 Deno.test("openStore reads the format before this one, with its figures", async () => {
   await using folder = await OutboxFolder.create();
   await folder.fill([1_000, 1_000, 1_000], 1);

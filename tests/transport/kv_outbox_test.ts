@@ -156,6 +156,20 @@ Deno.test("openKvOutbox keeps rejected documents within their number and their s
     await editKv(folder, async (kv) => assert.equal(await countKeys(kv, ["rejected"]), await countKeys(kv, ["chunk"])));
   }));
 
+Deno.test("openKvOutbox evicts down to a cap that was lowered, counted, when it is opened", () =>
+  withFolder(async (folder) => {
+    const before = await open(folder, 1_000_000);
+    for (let index = 0; index < 10; index++) await before.put(draftOf(`${index}`, 50_000));
+    await before.close();
+    const after = await open(folder, 200_000);
+    const { records, bytes, loss } = after.status();
+    assert.deepEqual([records, loss.evictedRecords], [3, 7]);
+    assert(bytes <= 200_000);
+    assert.deepEqual(loss.untold.ranges.map(({ reason, from, to }) => [reason, from, to]), [["evicted", 1, 7]]);
+    assert.equal((await after.oldest())?.sequence, 8);
+    await after.close();
+  }));
+
 Deno.test("openKvOutbox evicts rejected documents before any that wait", () =>
   withFolder(async (folder) => {
     const outbox = await open(folder, 100_000);
