@@ -79,6 +79,17 @@ export class OutboxFolder implements AsyncDisposable {
     }
   }
 
+  /** A copy as a process that dies now leaves it: all files but the lock, and what SQLite keeps in memory alone. */
+  async copy(): Promise<OutboxFolder> {
+    const copy = await OutboxFolder.create();
+    for await (const { name } of Deno.readDir(this.path)) {
+      if (name === "lock" || name === "probe" || name.endsWith("-shm")) continue;
+      await Deno.copyFile(join(this.path, name), join(copy.path, name));
+    }
+    copy.delivered.push(...this.delivered);
+    return copy;
+  }
+
   /** Overwrites a part of the file with noise. */
   async overwrite(offset: number, bytes: number): Promise<void> {
     using file = await Deno.open(this.file, { write: true });

@@ -74,7 +74,7 @@ test("KvAccess gives no number twice when it is killed on a full disk", async ()
   await putUntilHeld(outbox, 20_000);
   for (let index = 0; index < 45; index++) await outbox.put(draftOf("in memory", 1_000));
   while (folder.delivered.length < 30 && await folder.deliver(outbox));
-  await using dead = await killed(folder);
+  await using dead = await folder.copy();
   await disk.empty();
   await outbox.close();
   const { unstored } = assertExplained("killed on a full disk", await dead.openAndDrain());
@@ -187,13 +187,3 @@ test("KvAccess remembers on a full disk what the listener refused", async () => 
   assert.equal(rejected, 2);
   await outbox.close();
 });
-
-/** A copy of the folder as a process that dies now leaves it. */
-async function killed(folder: OutboxFolder): Promise<OutboxFolder> {
-  const copy = await OutboxFolder.create();
-  for (const name of ["outbox.kv", "outbox.kv-wal", "sequence"]) {
-    await Deno.copyFile(join(folder.path, name), join(copy.path, name));
-  }
-  copy.delivered.push(...folder.delivered);
-  return copy;
-}

@@ -88,15 +88,26 @@ Deno.test("openStore takes a log of writes that is torn or gone for what it hold
     const outbox = await folder.open();
     for (const [index, bytes] of sizes.entries()) await outbox.put(draftOf(`${index}`, bytes));
     for (let index = 0; index < 10; index++) await folder.deliver(outbox);
-    await using copy = await OutboxFolder.create();
-    for (const name of ["outbox.kv", "outbox.kv-wal", "sequence"]) {
-      await Deno.copyFile(`${folder.path}/${name}`, `${copy.path}/${name}`);
-    }
+    await using copy = await folder.copy();
     const { size } = await Deno.stat(`${copy.path}/outbox.kv-wal`);
     await Deno.truncate(`${copy.path}/outbox.kv-wal`, Math.floor(size * keep));
     await outbox.close();
-    copy.delivered.push(...folder.delivered);
     assertExplained(`log of writes cut to ${keep * 100} %`, await copy.openAndDrain());
+  }
+});
+
+Deno.test("replaceStore is repeated or finished by the next start wherever it is killed", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill(sizes, 10);
+  await folder.overwrite(2 * pageBytes, 100);
+  const copies: OutboxFolder[] = [];
+  const outbox = await folder.open({ step: async () => void copies.push(await folder.copy()) });
+  await outbox.close();
+  assert(copies.length > 6, "several commits and both moves");
+  for (const [index, copy] of copies.entries()) {
+    const { delivered, unexplained } = await copy.openAndDrain();
+    assert.deepEqual([delivered, unexplained], [sizes.length + 1, 0], `copy ${index}`);
+    await copy[Symbol.asyncDispose]();
   }
 });
 
