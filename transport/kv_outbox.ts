@@ -209,7 +209,10 @@ class KvOutbox implements Outbox {
       const put = await this.#store(sealed);
       if (put !== null) return put;
     }
-    return await this.#holding.hold(draft, checkpoints, { sealed, leased: this.#leased });
+    const hadRoom = this.#holding.figures.droppedRecords === 0;
+    const put = await this.#holding.hold(draft, checkpoints, { sealed, leased: this.#leased });
+    if (hadRoom && this.#holding.figures.droppedRecords > 0) this.#log.error("buffer_memory_full", this.#figures());
+    return put;
   }
 
   async #store({ document, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {

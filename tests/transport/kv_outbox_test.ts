@@ -141,6 +141,23 @@ Deno.test("openKvOutbox sets a document with a missing piece aside and goes on w
     await after.close();
   }));
 
+Deno.test("openKvOutbox sets a document aside that the disk has changed", () =>
+  withFolder(async (folder) => {
+    const before = await open(folder);
+    await before.put(draftOf("changed", 2_000));
+    await before.put(draftOf("sound"));
+    await before.close();
+    await editKv(folder, async (kv) => {
+      const piece = (await kv.get<Uint8Array>(["chunk", 1, 0])).value!;
+      piece[1_000]! ^= 1;
+      await kv.set(["chunk", 1, 0], piece);
+    });
+    const after = await open(folder);
+    assert.equal((await readEntry((await after.oldest())!)).data.name, "sound");
+    assert.equal(after.status().loss.rejectedRecords, 1);
+    await after.close();
+  }));
+
 Deno.test("openKvOutbox keeps rejected documents within their number and their share of the cap", () =>
   withFolder(async (folder) => {
     const outbox = await open(folder, 1_000_000);
