@@ -114,7 +114,7 @@ export const answerBodyMs = 1_000;
  * half a minute, and a hundred agents are two thousand requests a second to a listener that has just come back.
  */
 export const backlogDocumentsPerS = 20;
-/** And in bytes as stored: the whole buffer of 100 MB within three minutes, on a hundredth of a gigabit's line. */
+/** And in bytes as stored: 100 MB of large documents within three minutes, on a hundredth of a gigabit's line. */
 export const backlogBytesPerS = 1_000_000;
 /** A large backlog begins after a random part of this: the agents of a fleet notice in the same second. */
 export const backlogDelayMaxMs = 5_000;

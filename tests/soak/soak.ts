@@ -45,6 +45,9 @@ async function main(): Promise<number> {
   const minutes = Number(values.minutes ?? 20);
   const seed = values.seed === undefined ? takeSeed() : Number(values.seed);
   console.log(`seed ${seed}, ${minutes} minutes`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupted.abort(new Error("Interrupted")));
+  }
   await using folder = await Folder.create();
   const verdicts = await soak(folder, { minutes, random: seededRandom(seed) });
   for (const { what, ok } of verdicts) console.log(`${ok ? "ok    " : "FAILED"} ${what}`);
@@ -115,6 +118,9 @@ async function soak(folder: Folder, options: { minutes: number; random: () => nu
   return [...await accountFor(folder, captures), ...assess(usages)];
 }
 
+/** Ends the soak behind the fault under way: what it has mounted must not stay. */
+const interrupted = new AbortController();
+
 /** Runs faults in a random order, each as often as any other, and waits after each until all is well. */
 async function inTurn(faults: readonly Fault[], stage: Stage, untilMs: number): Promise<void> {
   for (let waiting: Fault[] = []; performance.now() < untilMs;) {
@@ -125,6 +131,7 @@ async function inTurn(faults: readonly Fault[], stage: Stage, untilMs: number): 
     await fault!.run(stage);
     const faultMs = performance.now() - startedMs;
     await calm(stage);
+    interrupted.signal.throwIfAborted();
     const calmMs = performance.now() - startedMs - faultMs;
     console.log(`${fault!.name}: ${seconds(faultMs)}, all well ${seconds(calmMs)} later`);
   }
