@@ -11,6 +11,7 @@ import { folderOf } from "./log_choice.ts";
 export class FolderWatch {
   readonly #path: string;
   readonly #monotonicMs: () => number;
+  #folder: string | null = null;
   #mtimeMs: number | null = null;
   #listedMs = 0;
   #listUntilMs = 0;
@@ -41,8 +42,10 @@ export class FolderWatch {
 
   async #readMtimeMs(): Promise<number | null> {
     try {
-      return (await Deno.stat(await folderOf(this.#path))).mtime?.getTime() ?? null;
+      this.#folder ??= await folderOf(this.#path);
+      return (await Deno.stat(this.#folder)).mtime?.getTime() ?? null;
     } catch {
+      this.#folder = null;
       return null;
     }
   }

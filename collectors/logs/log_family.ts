@@ -78,10 +78,11 @@ export class LogFamily {
     return this.#queue.length === 0 && this.#restored.length === 0;
   }
 
-  /** Whether nothing has been written for so long that the file was closed. */
+  /** Whether nothing has been written for so long that the file was closed, nor since: there is nothing to read. */
   get isQuiet(): boolean {
-    const [first] = this.#queue;
-    return this.#queue.length === 1 && first!.idleReads >= limits.logQuietReads && !first!.isOpen;
+    const [first, next] = this.#queue;
+    if (first === undefined || next !== undefined || this.#isGone || this.#isUnsure) return false;
+    return !first.isOpen && first.isReadToItsEnd && first.idleReads >= limits.logQuietReads;
   }
 
   /** What to store so that a later process goes on here, once all entries returned so far are safe. */
@@ -135,8 +136,7 @@ export class LogFamily {
       if (generation.isMisplaced) return null;
       if (records !== null) {
         generation.idleReads = 0;
-        const { state } = this;
-        return chunkOf(records, state, state);
+        return chunkOf(records, this.state);
       }
     }
     generation.idleReads += 1;

@@ -34,7 +34,7 @@ export interface LogLoss {
 }
 
 /** The chunk of these records, which were read from the first generation of `before` and have led to `after`. */
-export function chunkOf(records: LogRecord[], before: FamilyState, after: FamilyState): LogChunk {
+export function chunkOf(records: LogRecord[], before: FamilyState, after = before): LogChunk {
   const stateAfter = (count: number): FamilyState => {
     const last = records[count - 1];
     if (last === undefined || count === records.length) return after;

@@ -134,7 +134,7 @@ export class LogFollower {
     this.#isBehind = false;
     for (const index of followed.keys()) {
       const { family } = followed[(this.#turn + index) % followed.length]!;
-      for (let blocks = 0; blocks < limits.logBlocksPerTurn; blocks++) {
+      for (let blocks = 0; blocks < limits.logBlocksPerTurn && !family.isQuiet; blocks++) {
         const chunk = await this.#guard("read", family.path, () => family.read()) ?? null;
         if (chunk === null) break;
         yield chunk;
