@@ -19,7 +19,7 @@ export interface Sighting {
   waitedMs: number | null;
   /** Whether others were waiting for it. */
   heldUp: boolean;
-  /** The error that it ended a statement with, as the log has it; the level where there is no code. */
+  /** The error that the log has of it: its SQLSTATE, or its level where there is none, and its message. */
   error: string | null;
 }
 
@@ -50,7 +50,7 @@ export interface LogRow {
   pid: number | null;
   correlationId: string | null;
   message: string;
-  /** Processes that it tells of beside its own: who holds a lock, who takes part in a deadlock. */
+  /** Processes whose waiting it tells of: who waits for a lock, who holds it, who takes part in a deadlock. */
   mentions: number[];
 }
 

@@ -18,7 +18,7 @@ export interface RequestSummary {
   /** Whether others waited for it. */
   heldUp: boolean;
   errors: number;
-  /** The last one's SQLSTATE, or its level. */
+  /** The last one's SQLSTATE, or its level, and its message. */
   error: string | null;
 }
 

@@ -98,7 +98,12 @@ export function logEvidence(entry: LogEntry, { agentId, atMs }: Place): Evidence
   const [, pid, , lock] = /^process (\d+) (still waiting for|acquired) (.*) after [\d.]+ ms/.exec(message) ?? [];
   if (pid === undefined) return [];
   const waiter = { pid: Number(pid), correlationId: entry.correlation_id, statement: entry.statement };
-  const about = { agentId, atMs, waitedMs: waitedMs(entry), lock: lock!, waiter, source: "log" as const };
+  // The message names a table by its number; the context, where there is one, by its name.
+  const [, relation] = /in relation "([^"]*)"/.exec(entry.context ?? "") ?? [];
+  const named = relation === undefined
+    ? lock!
+    : lock!.replace(/ of relation \d+ of database \d+$|$/, ` in ${relation}`);
+  const about = { agentId, atMs, waitedMs: waitedMs(entry), lock: named, waiter, source: "log" as const };
   if (message.includes(" acquired ")) {
     return [{ ...about, ended: "acquired" as const, holder: { pid: 0, correlationId: null, statement: null } }];
   }
