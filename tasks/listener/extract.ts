@@ -170,7 +170,13 @@ function systemExtract(data: SystemData): Partial<Extract> {
 
 interface StatusData {
   buffer: { records: number; bytes: number };
-  loss: { evicted_records: number; rejected_records: number; ranges?: LossRange[] };
+  loss: {
+    evicted_records: number;
+    rejected_records: number;
+    quarantined_records: number;
+    unstored_records: number;
+    ranges: LossRange[];
+  };
   database: { time_ms: number; connections: number };
   process: { rss_bytes: number };
 }
@@ -180,11 +186,11 @@ function statusExtract({ buffer, loss, database, process }: StatusData): Partial
     figures: {
       buffered: buffer.records,
       buffered_bytes: buffer.bytes,
-      lost: loss.evicted_records + loss.rejected_records,
+      lost: loss.evicted_records + loss.rejected_records + loss.quarantined_records + loss.unstored_records,
       database_ms: database.time_ms,
       rss_bytes: process.rss_bytes,
     },
-    losses: (loss.ranges ?? []).map(({ reason, from, to, records }) => ({ reason, from, to, records })),
+    losses: loss.ranges.map(({ reason, from, to, records }) => ({ reason, from, to, records })),
   };
 }
 

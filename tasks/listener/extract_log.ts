@@ -76,7 +76,7 @@ function rowOf(entry: LogEntry, index: number): LogRow {
 
 /** The processes that a message of a lock wait or a deadlock tells of. */
 export function mentionedPids({ message, detail }: Pick<LogEntry, "message" | "detail">): number[] {
-  const [, own] = /^process (\d+) (?:still waiting for|acquired|avoided deadlock)/.exec(message) ?? [];
+  const [, own] = /^process (\d+) (?:still waiting for|acquired|detected deadlock)/.exec(message) ?? [];
   if (own === undefined && !/deadlock/.test(message)) return [];
   const named = (detail ?? "").matchAll(/\b[Pp]rocess(?:es)? (?:holding the locks?: )?(\d+(?:, \d+)*)/g);
   const lists = [own ?? [], ...[...named].map(([, list]) => list!)].flat();
@@ -86,6 +86,7 @@ export function mentionedPids({ message, detail }: Pick<LogEntry, "message" | "d
 
 /** What the server says about how long a process has waited for a lock; null for other messages. */
 export function waitedMs({ message }: Pick<LogEntry, "message">): number | null {
-  const [, ms] = /^process \d+ (?:still waiting for|acquired) .* (?:on|for) .* after ([\d.]+) ms/.exec(message) ?? [];
+  const [, ms] = /^process \d+ (?:still waiting for|acquired|detected deadlock) .* after ([\d.]+) ms/.exec(message) ??
+    [];
   return ms === undefined ? null : Number(ms);
 }

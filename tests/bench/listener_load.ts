@@ -39,7 +39,10 @@ const child = new Deno.Command("sh", {
   stderr: "inherit",
 }).spawn();
 try {
-  await waitFor("the listener", () => fetch(`${url}ready`).then((answer) => answer.text().then(() => true), () => false));
+  await waitFor(
+    "the listener",
+    () => fetch(`${url}ready`).then((answer) => answer.text().then(() => true), () => false),
+  );
   if (values.day) await day();
   else await fleet();
   if (values.keep) {
@@ -55,7 +58,10 @@ try {
 /** All agents' cycles, each at once. */
 async function fleet(): Promise<void> {
   const random = seededRandom(1);
-  const agents = Array.from({ length: Number(values.agents) }, (_, n) => new GeneratedAgent({ host: `db${n}`, random }));
+  const agents = Array.from(
+    { length: Number(values.agents) },
+    (_, n) => new GeneratedAgent({ host: `db${n}`, random }),
+  );
   const nowMs = Date.now();
   for (let cycle = 0; cycle < Number(values.cycles); cycle++) {
     const documents = agents.flatMap((agent) => agent.cycle(nowMs - (Number(values.cycles) - cycle) * 60_000));
@@ -83,7 +89,7 @@ async function day(): Promise<void> {
     await deliver(documents, `hour ${25 - hour}`);
   }
   const span = `from=${endMs - 86_400_000}&to=${endMs}`;
-  const { requests } = await (await fetch(`${url}api/requests?notable=1`)).json() as {
+  const { requests } = await (await fetch(`${url}api/requests`)).json() as {
     requests: { correlationId: string }[];
   };
   for (
@@ -95,7 +101,7 @@ async function day(): Promise<void> {
       `statements/1?${span}`,
       `log?agent=1&${span}`,
       `log?agent=1&${span}&text=item_7`,
-      "requests?notable=1",
+      "requests",
       `requests/${requests[0]?.correlationId}`,
     ]
   ) {

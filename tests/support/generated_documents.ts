@@ -11,6 +11,19 @@ import type { WireDocument } from "../../tasks/listener/schemas.ts";
 const waits = [null, null, null, "IO:DataFileRead", "Lock:transactionid", "LWLock:WALWrite", "Client:ClientRead"];
 const version = "0.1.0";
 
+/** What the other documents of a cycle take from its sessions. */
+interface GeneratedSession {
+  pid: number;
+  usename: string;
+  application_name: string;
+  correlation_id: string;
+  wait_event_type: string | null;
+  state: string;
+  query: string;
+  query_ms: number;
+  xact_ms: number;
+}
+
 export interface GeneratedAgentOptions {
   project?: string;
   host: string;
@@ -26,6 +39,7 @@ export interface GeneratedAgentOptions {
 export class GeneratedAgent {
   readonly #options: Required<GeneratedAgentOptions>;
   readonly #nextId = monotonicFactory();
+  readonly #ranges: Record<string, unknown>[] = [];
   #sequence = 0;
   #counter = 1_000_000;
 
@@ -48,7 +62,7 @@ export class GeneratedAgent {
       this.document("pg_locks", atMs, this.#locks(sessions)),
       this.document("system_metrics", atMs, this.#system()),
       this.document("pg_log", atMs, this.#log(atMs, sessions)),
-      this.document("agent_status", atMs, this.#status()),
+      this.document("agent_status", atMs, this.#status(this.#ranges)),
     ];
   }
 
@@ -59,9 +73,13 @@ export class GeneratedAgent {
     return { id, project, host, type, sequence: ++this.#sequence, timestamp, agent: { version }, data };
   }
 
-  /** Numbers that are given and never sent. */
-  lose(count: number): void {
-    this.#sequence += count;
+  /** Numbers that are given and never sent; with a reason, the next statuses tell of them. */
+  lose(count: number, reason: string | null = null): void {
+    const [from, to] = [this.#sequence + 1, this.#sequence + count];
+    this.#sequence = to;
+    if (reason === null) return;
+    const at = { types: {}, first_at: null, last_at: null };
+    this.#ranges.push({ reason, from, to, records: count, bytes: count, ...at });
   }
 
   #integer(below: number): number {
@@ -79,18 +97,26 @@ export class GeneratedAgent {
     const startMs = atMs - this.#integer(5_000);
     const start = new Date(startMs).toISOString();
     return {
-      ...{ pid: 20_000 + index, datname: "shop", usename: "shop", application_name: `bitville-${id}`, client_addr: null },
+      ...{
+        pid: 20_000 + index,
+        datname: "shop",
+        usename: "shop",
+        application_name: `bitville-${id}`,
+        client_addr: null,
+      },
       ...{ backend_start: start, xact_start: start, query_start: start, state_change: start, state: "active" },
       wait_event_type: wait?.split(":")[0] ?? null,
       wait_event: wait?.split(":")[1] ?? null,
       ...{ backend_type: "client backend", leader_pid: null, query_id: String(this.#integer(40)) },
-      query: `SELECT * FROM item_${this.#integer(40)} WHERE id = ${this.#integer(100_000)} ORDER BY changed_at LIMIT 20`,
+      query: `SELECT * FROM item_${this.#integer(40)} WHERE id = ${
+        this.#integer(100_000)
+      } ORDER BY changed_at LIMIT 20`,
       ...{ backend_xmin_age: 1, query_ms: atMs - startMs, xact_ms: atMs - startMs },
       ...{ correlation_id: id, correlation_state: "live" },
     };
   }
 
-  #locks(sessions: ReturnType<GeneratedAgent["#session"]>[]) {
+  #locks(sessions: GeneratedSession[]) {
     const waiting = sessions.slice(1).filter((one) => one.wait_event_type === "Lock");
     const root = sessions[0];
     const locks = root === undefined ? [] : waiting.map((one) => ({
@@ -113,7 +139,12 @@ export class GeneratedAgent {
       const calls = 1 + this.#integer(1_000);
       const work = {
         ...{ calls, total_exec_time: calls * (1 + index), rows: calls * 3, shared_blks_hit: calls * 9 },
-        ...{ shared_blks_read: this.#integer(50), temp_blks_read: 0, temp_blks_written: index % 7, wal_bytes: calls * 70 },
+        ...{
+          shared_blks_read: this.#integer(50),
+          temp_blks_read: 0,
+          temp_blks_written: index % 7,
+          wal_bytes: calls * 70,
+        },
       };
       const names = { userid: 10, dbid: 5, queryid: String(index), toplevel: true, datname: "shop", usename: "shop" };
       const query = `SELECT * FROM item_${index} WHERE id = $1 ORDER BY changed_at LIMIT $2 /* page ${index} */`;
@@ -135,7 +166,7 @@ export class GeneratedAgent {
     };
   }
 
-  #log(atMs: number, sessions: ReturnType<GeneratedAgent["#session"]>[]) {
+  #log(atMs: number, sessions: GeneratedSession[]) {
     const entries = Array.from({ length: this.#options.entries }, (_, index) => {
       const session = sessions[index % Math.max(1, sessions.length)];
       const level = index % 5 === 0 ? "ERROR" : "LOG";
@@ -154,13 +185,16 @@ export class GeneratedAgent {
     return { entries, count: entries.length, levels: { ERROR: errors, LOG: entries.length - errors }, dropped: 0 };
   }
 
-  #status() {
+  #status(ranges: Record<string, unknown>[]) {
     return {
       uptime_s: 3_600,
-      buffer: { records: this.#integer(5), bytes: 50_000, max_bytes: 104_857_600, oldest_at: null },
+      buffer: {
+        ...{ records: this.#integer(5), bytes: 50_000, max_bytes: 104_857_600, oldest_at: null },
+        ...{ captured_records: this.#sequence, delivered_records: this.#sequence },
+      },
       loss: {
-        ...{ evicted_records: 0, evicted_bytes: 0, rejected_records: 0, quarantined_files: 0, log_bytes_skipped: 0 },
-        missed_runs: 0,
+        ...{ evicted_records: 0, evicted_bytes: 0, rejected_records: 0, quarantined_records: 0, quarantined_files: 0 },
+        ...{ unstored_records: 0, ranges, log_bytes_skipped: 0, missed_runs: 0 },
       },
       circuit: { state: "closed", consecutive_failures: 0 },
       collectors: ["pg_stat_activity", "pg_stat_statements", "pg_locks", "system_metrics"].map((name) => (

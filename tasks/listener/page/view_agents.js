@@ -92,7 +92,7 @@ function card(agent, { nowMs, open }) {
  * @param {AgentSummary} agent
  * @param {AgentStatus} status
  */
-function facts({ missing }, { buffer, circuit, database, process, uptime_s: uptimeS, governor }) {
+function facts({ missing, lost }, { buffer, circuit, database, process, uptime_s: uptimeS, governor }) {
   const filled = buffer.bytes / buffer.max_bytes * 100;
   const circuitWords = /** @type {Record<string, string>} */ ({
     closed: "sending",
@@ -119,7 +119,10 @@ function facts({ missing }, { buffer, circuit, database, process, uptime_s: upti
       ),
     ],
     ["Oldest waiting", buffer.oldest_at === null ? "none" : clock(Date.parse(buffer.oldest_at))],
-    ["Missing here", missing === 0 ? "none" : plural(missing, "document")],
+    [
+      "Missing here",
+      missing === 0 ? "none" : `${plural(lost, "document")} lost, ${count(missing - lost)} still to come`,
+    ],
     ["Cost to the server", `${duration(database.time_ms)} a cycle, ${plural(database.connections, "connection")}`],
     ["Database", database.reachable ? `PostgreSQL ${database.server_version ?? ""}` : "did not answer"],
     [

@@ -20,7 +20,7 @@ const levels = [["", "all levels"], ["LOG", "LOG and worse"], ["WARNING", "WARNI
   "ERROR",
   "ERROR and worse",
 ], ["FATAL", "FATAL and worse"]];
-const shownFirst = 200;
+const shownFirst = 100;
 const shownMax = 500;
 
 /** @type {import("./app.js").View} */

@@ -13,6 +13,8 @@ import { clock, duration, plural } from "./format.js";
 import { table } from "./parts.js";
 import { addressOf, changeSettings } from "./router.js";
 
+const shownFirst = 60;
+const shownMax = 500;
 const whole = /^(?:bitville-)?[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$/i;
 
 /** @type {import("./app.js").View} */
@@ -20,15 +22,18 @@ export const requestsView = { title: "Requests", types: ["pg_stat_activity", "pg
 
 /** @param {import("./app.js").Context} context */
 async function mount({ route, agents, root, signal }) {
-  const { all = "", prefix = "" } = route.settings;
+  const { kind = "trouble", prefix = "" } = route.settings;
+  let limit = shownFirst;
   const results = h("div.results");
   const draw = async () => {
     /** @type {{ requests: RequestSummary[] }} */
-    const { requests } = await ask("requests", signal, {
-      notable: all === "" ? 1 : 0,
-      prefix: prefix.replace(/^bitville-/i, ""),
-    });
-    replace(results, list(requests, { all, prefix, hosts: new Map(agents.map(({ id, host }) => [id, host])) }));
+    const { requests } = await ask("requests", signal, { kind, prefix: prefix.replace(/^bitville-/i, ""), limit });
+    const more = () => {
+      limit = shownMax;
+      void draw();
+    };
+    const hosts = new Map(agents.map(({ id, host }) => [id, host]));
+    replace(results, list(requests, { kind, prefix, hosts, more: requests.length === limit ? more : null }));
   };
   root.append(
     h("div.heading", null, h("h1", null, "Requests")),
@@ -74,46 +79,30 @@ export function finder(prefix) {
   );
 }
 
+/** @type {[string, string][]} */
+const kinds = [["trouble", "with trouble"], ["waits", "in lock waits"], ["errors", "with errors"], ["all", "all"]];
+
 /**
  * @param {RequestSummary[]} requests
- * @param {{ all: string, prefix: string, hosts: Map<number, string> }} of
+ * @param {{ kind: string, prefix: string, hosts: Map<number, string>, more: (() => void) | null }} of
  */
-function list(requests, { all, prefix, hosts }) {
-  const choice = h(
-    "div.choice",
-    { role: "group", "aria-label": "Which requests" },
+function list(requests, { kind, prefix, hosts, more }) {
+  const buttons = kinds.map(([name, words]) =>
     h("button", {
       type: "button",
-      "aria-pressed": String(all === ""),
-      "data-key": "notable",
-      onclick: () => changeSettings({ all: null, prefix: null }),
-    }, "with trouble"),
-    h("button", {
-      type: "button",
-      "aria-pressed": String(all !== ""),
-      "data-key": "all",
-      onclick: () => changeSettings({ all: 1, prefix: null }),
-    }, "all"),
+      "aria-pressed": String(prefix === "" && kind === name),
+      "data-key": `kind-${name}`,
+      onclick: () => changeSettings({ kind: name, prefix: null }),
+    }, words)
   );
+  const choice = h("div.choice", { role: "group", "aria-label": "Which requests" }, ...buttons);
+  const chosen = kinds.find(([name]) => name === kind)?.[1] ?? "";
   const title = prefix !== ""
     ? `Requests that begin with ${prefix}`
-    : all === ""
-    ? "Requests with trouble"
-    : "All requests";
-  if (requests.length === 0) {
-    const empty = prefix !== ""
-      ? emptyState(
-        "No request of this id has been seen.",
-        "The agent looks once a minute: a request that was quick and wrote nothing to the log leaves no trace.",
-      )
-      : emptyState(
-        "No request has been in trouble.",
-        "None waited for a lock, held up others or wrote an error. If there are none at all: the application has to set ",
-        h("code", null, "application_name = 'bitville-' and the request's UUID"),
-        " on its connection.",
-      );
-    return section(title, choice, empty);
-  }
+    : kind === "all"
+    ? "All requests"
+    : `Requests ${chosen}`;
+  if (requests.length === 0) return section(title, choice, noRequests(prefix));
   const rows = requests.map(({ correlationId, agentId, lastMs, waitedMs, heldUp, errors, error }) =>
     h(
       "tr",
@@ -144,5 +133,29 @@ function list(requests, { all, prefix, hosts }) {
     title: "Server",
     className: "minor",
   }];
-  return section(title, choice, table({ label: title, columns }, rows));
+  const end = more === null
+    ? h("p.hint", null, limitWords(requests.length))
+    : h("p.more-rows", null, h("button", { type: "button", "data-key": "more", onclick: more }, "Show more"));
+  return section(title, choice, table({ label: title, columns, stack: true }, rows), end);
+}
+
+/** @param {number} shown */
+function limitWords(shown) {
+  return shown === shownMax ? "The newest; there are more." : plural(shown, "request");
+}
+
+/** @param {string} prefix */
+function noRequests(prefix) {
+  if (prefix !== "") {
+    return emptyState(
+      "No request of this id has been seen.",
+      "The agent looks once a minute: a request that was quick and wrote nothing to the log leaves no trace.",
+    );
+  }
+  return emptyState(
+    "There is none.",
+    "No request of this kind was seen. If there are none at all: the application has to set ",
+    h("code", null, "application_name = 'bitville-' and the request's UUID"),
+    " on its connection.",
+  );
 }

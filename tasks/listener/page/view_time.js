@@ -229,15 +229,15 @@ function holesSection({ holes }) {
 
 /** What the agent says of a hole, in words. @param {Hole} hole */
 export function reasonOf({ reasons }) {
-  if (reasons.length === 0) return "the agent has not said: they may still come";
+  if (reasons.length === 0) return "not said yet: they may still come";
   return reasons.map(({ reason, records }) => `${plural(records, "document")} ${words[reason] ?? reason}`).join(", ");
 }
 
-/** @type {Record<string, string>} */
+/** The reasons of the agent's ledger, docs/documents/agent_status.md. @type {Record<string, string>} */
 const words = {
   evicted: "had to go because the agent's buffer was full",
   rejected: "were refused by the listener",
   too_large: "were too large",
-  damaged: "were damaged in the agent's buffer",
-  quarantined: "are in a damaged buffer that was set aside",
+  quarantined: "went with a damaged buffer file",
+  unstored: "could not be written to the agent's disk",
 };
