@@ -22,7 +22,7 @@ export interface DeadlockScene {
   victim: string;
   /** The other in the ring; goes on when the victim has ended. */
   partner: string;
-  /** Begins the scene: resolves when the victim waits for the holder. */
+  /** Begins the scene: resolves when the victim has waited for the holder for a while. */
   block(): Promise<void>;
   /** Ends it: resolves when the victim has had its error and all have gone. */
   resolve(): Promise<void>;
@@ -78,6 +78,8 @@ export function deadlockScene({ server, random, signal }: SceneOptions): Deadloc
       // Ends are looked at in the end; until then a failure must not go unhandled.
       for (const act of acts) act.catch(() => {});
       await untilWaiting(server, victim, signal);
+      // So long that the server's log tells of it, too (log_lock_waits).
+      await pause(deadlockTimeoutMs * 1.2, undefined, { signal });
     },
     async resolve() {
       released.resolve();

@@ -48,6 +48,8 @@ export interface StoryFacts {
   victim: string;
   holder: string;
   partner: string;
+  /** When the agent saw the victim wait. */
+  stormMs: number;
   /** Documents that were collected while the listener was away, and came. */
   kept: number;
   /** Deliveries that found it away. */
@@ -67,7 +69,7 @@ export async function tellStory(stage: Stage): Promise<StoryFacts> {
   mood.storm = true;
   const scene = deadlockScene(stage);
   await scene.block();
-  await stage.arrival("the storm, as the agent sees it", (document) => showsWaiting(document, scene.victim));
+  const storm = await stage.arrival("the storm, as the agent sees it", (one) => showsWaiting(one, scene.victim));
   say(`        It is there. One of those who wait: ${page(`request/${scene.victim}`)}`);
   mood.storm = false;
 
@@ -78,9 +80,8 @@ export async function tellStory(stage: Stage): Promise<StoryFacts> {
   say(`        Its whole story: ${page(`request/${scene.victim}`)}; all errors: ${page("log?level=ERROR&span=15m")}`);
   await pause(times.burstMs, undefined, { signal });
 
-  const { kept, refused } = await absence(stage);
+  const { kept, refused, missing } = await absence(stage);
   mood.broken = false;
-  const missing = await untilComplete(stage);
   say(
     `        It is back: ${kept} documents that the agent had kept have come, ${missing} are missing: ${
       page("agents")
@@ -88,36 +89,47 @@ export async function tellStory(stage: Stage): Promise<StoryFacts> {
   );
   say(`The story is over. All of it, over time: ${page("time?span=15m")}`);
   const { victim, holder, partner } = scene;
-  return { victim, holder, partner, kept, refused, missing };
+  return { victim, holder, partner, stormMs: Date.parse(storm.timestamp), kept, refused, missing };
 }
 
 /** The listener goes away while there is something to tell, and comes back. */
-async function absence({ listener, say, signal, times, arrival }: Stage): Promise<{ kept: number; refused: number }> {
+async function absence(
+  { listener, say, signal, times, arrival }: Stage,
+): Promise<Pick<StoryFacts, "kept" | "refused" | "missing">> {
   let refused = 0;
   const goneMs = Date.now();
   say(`4 of 4  The listener goes away for ${times.awayMs / 1_000} s. The page says so; the agent keeps its documents`);
   await listener.away(() => void refused++);
   await pause(times.awayMs, undefined, { signal });
   const backMs = Date.now();
-  const kept = new Set<number>();
-  const settled = arrival("a document of after the absence", ({ sequence, timestamp }) => {
-    const atMs = Date.parse(timestamp);
-    if (atMs >= goneMs && atMs < backMs) kept.add(sequence);
-    return atMs >= backMs;
-  });
+  // What was kept may come after what is new: all of it is there when nothing below this one is missing.
+  const after = arrival("a document of after the absence", ({ timestamp }) => Date.parse(timestamp) >= backMs);
   await listener.back();
-  await settled;
-  await untilComplete({ listener, signal });
-  return { kept: kept.size, refused };
+  const { sequence } = await after;
+  const missing = await untilComplete({ listener, signal, sequence });
+  return { kept: countKept(listener, { goneMs, backMs }), refused, missing };
 }
 
-/** Waits until no number is missing, within bounds; answers with how many are. */
-async function untilComplete({ listener, signal }: Pick<Stage, "listener" | "signal">): Promise<number> {
-  const missing = () => listener.current.agents().reduce((sum, agent) => sum + agent.missing, 0);
-  for (const endMs = performance.now() + patienceMs; missing() > 0 && performance.now() < endMs;) {
+/** Waits until this number is stored and none before it is missing, within bounds; answers with how many are. */
+async function untilComplete(
+  { listener, signal, sequence }: Pick<Stage, "listener" | "signal"> & { sequence: number },
+): Promise<number> {
+  const look = () => {
+    const agents = listener.current.agents();
+    const missing = agents.reduce((sum, agent) => sum + agent.missing, 0);
+    return { missing, isDone: missing === 0 && agents.some(({ lastSequence }) => lastSequence >= sequence) };
+  };
+  for (const endMs = performance.now() + patienceMs; !look().isDone && performance.now() < endMs;) {
     await pause(200, undefined, { signal });
   }
-  return missing();
+  return look().missing;
+}
+
+function countKept({ current }: DemoListener, { goneMs, backMs }: { goneMs: number; backMs: number }): number {
+  return current.documents.filter(({ timestamp }) => {
+    const atMs = Date.parse(timestamp);
+    return atMs >= goneMs && atMs < backMs;
+  }).length;
 }
 
 function showsWaiting({ type, data }: WireDocument, id: string): boolean {

@@ -182,7 +182,9 @@ export class GeneratedAgent {
       };
     });
     const errors = entries.filter(({ level }) => level === "ERROR").length;
-    return { entries, count: entries.length, levels: { ERROR: errors, LOG: entries.length - errors }, dropped: 0 };
+    const counts = { ERROR: errors, LOG: entries.length - errors };
+    const levels = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+    return { entries, count: entries.length, levels, dropped: 0 };
   }
 
   #status(ranges: Record<string, unknown>[]) {

@@ -98,7 +98,7 @@ export function table({ label, columns, stack = false }, rows) {
   }
   // Said with roles, because a phone's style makes blocks of the rows, and then browsers forget that they are rows.
   const body = h("table", { role: "table" }, head, h("tbody", { role: "rowgroup" }, ...rows));
-  const attributes = { role: "region", "aria-label": label, tabindex: "0", "data-key": `table-${label}` };
+  const attributes = { role: "group", "aria-label": label, tabindex: "0", "data-key": `table-${label}` };
   return h(`div.scroll${stack ? ".stack" : ""}`, attributes, body);
 }
 
