@@ -79,7 +79,8 @@ const powers: readonly Power[] = [
   },
   {
     uses: ["fetch", "Deno.createHttpClient", "node:http", "node:https"],
-    owners: ["transport/http_delivery.ts"],
+    // The page runs in a browser, and asks the listener that it came from.
+    owners: ["transport/http_delivery.ts", "tasks/listener/page/api.js"],
     instead: "Send through the Delivery that transport/http_delivery.ts makes",
   },
   {
