@@ -1,3 +1,4 @@
+// deno-lint-ignore-file house/file-length -- every bound stands in this one file
 /**
  * Every bound of the agent, with its reason: queues, loops, bodies, caches and waits. What an operator may set is in
  * `config.ts`; what is here protects the server and the machine from the agent, and the agent from both.
@@ -19,6 +20,8 @@ export const connectTimeoutMs = 5_000;
 export const answerGraceMs = 2_000;
 /** A connection beyond the first is given back after this long without use. */
 export const connectionIdleMs = 10_000;
+/** Whoever finds all connections in use waits this long for one before another is made: that costs a server process. */
+export const connectionPatienceMs = 250;
 /** First and longest pause between attempts to connect. The longest is below one interval: back within a cycle. */
 export const reconnectFirstMs = 1_000;
 export const reconnectMaxMs = 30_000;
@@ -49,6 +52,8 @@ export const clockWatchMs = 10_000;
 export const clockSetMs = 1_000;
 /** A stop lets running collectors finish for this long, then cuts them off. */
 export const stopGraceMs = 10_000;
+/** After the start: the first cycle has ended by then, and garbage is collected once. */
+export const loadingCollectedMs = 3_000;
 /** Closing connections and files is not waited for longer than this. */
 export const closeGraceMs = 3_000;
 /** A second signal this soon after the first is the same one by another way; nobody presses Ctrl-C twice so fast. */
@@ -142,14 +147,67 @@ export const statusReportMs = 20_000;
 
 // Of a server in trouble.
 
-/** A run that keeps the server busy for longer is a hard one: the collector steps back. */
+/** A collector whose run takes longer is something that the doctor tells. */
 export const hardRunMs = 1_000;
-/** A collector that has stepped back runs at least on every so many-th tick: never silent. */
-export const stepBackMax = 16;
+/** What the agent may cost the server: half a percent of one core, 300 ms a minute. */
+export const serverTimeShare = 0.005;
+/** While the server is in trouble, this share of it: still twice what a cycle costs at 500 sessions and 300 waiters. */
+export const troubledBudgetShare = 0.5;
+/** Of the budget; at or below this a cycle is calm. Apart from the budget, so that no cost is both. */
+export const calmBudgetShare = 0.5;
+/** Calm cycles before a step up, and the most that they become when steps up have to be taken back: an hour. */
+export const governorCalmCycles = 5;
+export const governorCalmCyclesMax = 60;
+/** A step down so soon after a step up takes it back. */
+export const governorRelapseCycles = 6;
+/** How often statements and activity are read where they have been slowed down. */
+export const governedStatementsEvery = 5;
+export const governedActivityEvery = 2;
+/** Waiters whose blockers are asked for then, instead of `lockWaitersMax`. */
+export const governedLockWaitersMax = 50;
+/** From this share of max_connections on, every connection is one that an application may miss. */
+export const connectionsShortShare = 0.9;
+/** Waiters for locks that are a long queue. */
+export const lockQueueLong = 100;
+/** Sessions a CPU that run a statement: beyond this they mostly wait for each other. */
+export const activePerCpuMany = 10;
+/** Share of the time in which somebody waited for a CPU. */
+export const cpuPressureHighPercent = 60;
 /** All schedules fire in the same second; the status waits this long for the others to begin. */
 export const statusDelayMs = 500;
 /** The status of a cycle waits for the cycle's collectors for at most this long. */
 export const statusWaitMs = 10_000;
+
+// Of bursts.
+
+/** Between two probes: a storm of 20 s is noticed while most of it is still to come. */
+export const burstProbeMs = 5_000;
+/** Probes that are kept, for the half minute before. */
+export const burstRingProbes = 7;
+/** Waiters for locks at one moment that are no coincidence. */
+export const burstLockWaiters = 10;
+/** A jump: so many times the usual number of active sessions, or of CPUs where that is more, */
+export const burstActiveFactor = 4;
+/** once so many probes tell what is usual. */
+export const burstProbesForJump = 3;
+/** Errors in the server's log within so long that are a storm. */
+export const burstErrors = 100;
+export const burstErrorsWithinMs = 10_000;
+/** A recording takes a sample a second, for a minute at most, and ends early after so long without its cause. */
+export const burstSampleMs = 1_000;
+export const burstMs = 60_000;
+export const burstCalmMs = 10_000;
+/** A sample rests for this many times what it took: 2 % of the time, 1.2 s in a minute. */
+export const burstPauseFactor = 50;
+/** Between two recordings. Twelve of an hour at most, so 0.4 % of the time on average. */
+export const burstRestMs = 5 * 60_000;
+/** Sessions of a sample, the longest transactions first, and roots of its blocking trees. */
+export const burstSessionsMax = 10;
+export const burstRootsMax = 5;
+/** Characters (UTF-16 units) of a session's query in a sample, the mark of a cut included. */
+export const burstQueryCharsMax = 200;
+/** Bytes of all samples as JSON: with the envelope below 1 MB. */
+export const burstBytesMax = 950_000;
 
 // Of the machine's figures.
 

@@ -13,8 +13,6 @@ export type Collection =
     data: Record<string, unknown>;
     /** How many samples it holds, for the log and `agent_status`. */
     rows: number;
-    /** What the run cost the server, in milliseconds, where that is not the time it took. */
-    costMs?: number;
     /** Called once the document is stored: the place to advance what the next delta is measured against. */
     stored?: () => void;
     /** How far it tells of what the agent has lost; only of `agent_status`, which fills it with a mark of the outbox. */

@@ -26,6 +26,8 @@ export interface Server {
   readsAllStats: boolean;
   /** Whether a pooler such as PgBouncer stands between the agent and the server. */
   pooled: boolean;
+  /** How many connections the server takes from ordinary roles; null where it did not say. */
+  connectionsMax: number | null;
 }
 
 /** Of the agent's use of the database, for `agent_status`. */

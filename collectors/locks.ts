@@ -16,6 +16,7 @@ import { correlationId } from "./correlation.ts";
 import type { Database, Row, Server } from "./database.ts";
 import { locksSql, type LockViews, lockViewsSql, readLockViews } from "./locks_sql.ts";
 import { presentQuery, type QueryText } from "./query_text.ts";
+import { type Restraint, unrestrained } from "./restraint.ts";
 import { readBoolean, readCount, readMs, readNumber, readText } from "./row.ts";
 
 /** Tells which backends wait for a lock, from what was read of pg_stat_activity in this cycle anyway. */
@@ -60,14 +61,18 @@ export class LocksCollector implements Collector {
   readonly #waiters: LockWaiters;
   readonly #log: Log;
   readonly #queryText: QueryText;
+  readonly #restraint: Restraint;
   readonly #views = new WeakMap<Server, LockViews>();
   #truncated = false;
 
-  constructor(options: { database: Database; waiters: LockWaiters; log: Log; queryText: QueryText }) {
+  constructor(
+    options: { database: Database; waiters: LockWaiters; log: Log; queryText: QueryText; restraint?: Restraint },
+  ) {
     this.#database = options.database;
     this.#waiters = options.waiters;
     this.#log = options.log;
     this.#queryText = options.queryText;
+    this.#restraint = options.restraint ?? unrestrained;
   }
 
   async collect(context: CollectContext): Promise<Collection> {
@@ -87,8 +92,9 @@ export class LocksCollector implements Collector {
       views = readLockViews(await this.#database.query({ text: lockViewsSql }, signal));
       this.#views.set(server, views);
     }
+    const { lockWaitersMax } = this.#restraint;
     const text = locksSql(views, { waiters: waiting.length });
-    return await this.#database.query({ text, values: [waiting.slice(0, limits.lockWaitersMax)] }, signal);
+    return await this.#database.query({ text, values: [waiting.slice(0, lockWaitersMax), lockWaitersMax] }, signal);
   }
 
   #sayTruncated({ truncated, waiting, count }: ReturnType<typeof toData>): void {

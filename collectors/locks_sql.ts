@@ -48,7 +48,7 @@ function sameObject(one: string, other: string): string {
 
 /**
  * One row a backend that waits or is waited for; `$1`: process ids of waiters in the order in which to ask about them
- * where the server does not know since when they wait. By its parts:
+ * where the server does not know since when they wait, `$2`: about how many. By its parts:
  *
  * - held: the lock table, read once, without predicate locks, for which nobody waits. Whoever waits is taken from here,
  *   so that one who began to wait after the activity was read is not mistaken for a root.
@@ -115,7 +115,7 @@ function edgesSql({ hasWaitstart }: LockViews): string {
   from held left join upgrading on upgrading.pid = held.pid
   where not granted and held.pid is not null
 ), waiting as materialized (
-  select *, case when position <= ${limits.lockWaitersMax} then pg_catalog.pg_blocking_pids(pid) end as blocking_pids
+  select *, case when position <= $2::integer then pg_catalog.pg_blocking_pids(pid) end as blocking_pids
   from ordered
 ), queues as materialized (
   select distinct on (object, mode, upgrading_pid) object, mode, upgrading_pid, pid, blocking_pids
@@ -139,7 +139,7 @@ function edgesSql({ hasWaitstart }: LockViews): string {
     case when waiting.blocking_pids @> direct.pids then direct.pids else waiting.blocking_pids end as pids,
     greatest(1, ${limits.lockEdgesMax} / count(*) over ()) as pids_max
   from waiting left join direct using (object, mode, upgrading_pid)
-  where waiting.position <= ${limits.lockWaitersMax}
+  where waiting.position <= $2::integer
 ), backends as materialized (
   select pid from edges
   union

@@ -3,7 +3,8 @@
  *
  * Invariants:
  *
- * - never more connections than configured, never more than five;
+ * - never more connections than configured, never more than five, and no more at once than are needed: a question waits
+ *   a little for a connection that is in use before another one is made;
  * - after a failure to connect, nobody knocks again before the pause is over; who finds no connection slot on the
  *   server makes do with the connections that are there.
  *
@@ -45,6 +46,8 @@ export class PostgresConnections {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #listener: ConnectionsListener;
   readonly #slots: Slots;
+  /** How many there may be: as configured, or as many as a full server has given. */
+  #most: number;
   #link: Link = { tls: true, startup: true };
   #pool: Pool | null = null;
   /** The last failure to connect, while the pause after it lasts. */
@@ -56,7 +59,8 @@ export class PostgresConnections {
     this.#options = options;
     this.#clock = clock;
     this.#listener = listener;
-    this.#slots = new Slots(connectionsMax(options));
+    this.#slots = new Slots(1);
+    this.#most = connectionsMax(options);
   }
 
   /** Connections open now. */
@@ -77,12 +81,13 @@ export class PostgresConnections {
   /** A connection of the caller's own until {@link release}. Throws {@link DatabaseError}. */
   async acquire(signal: AbortSignal | undefined): Promise<PoolClient> {
     for (;;) {
-      await this.#slots.acquire();
+      await this.#acquireSlot();
       try {
         signal?.throwIfAborted();
         return await this.#connect();
       } catch (error) {
         const full = error instanceof DatabaseError && error.kind === "full" && this.count > 0;
+        if (full) this.#most = this.count;
         if (full) this.#slots.resize(this.count);
         this.#slots.release();
         if (!full) throw error;
@@ -94,6 +99,7 @@ export class PostgresConnections {
   release(client: PoolClient, options: { usable: boolean }): void {
     client.release(!options.usable);
     this.#slots.release();
+    if (this.#slots.taken === 0) this.#slots.resize(1);
   }
 
   /** Begins anew: a server that comes back may be another, with TLS or without a pooler. */
@@ -107,6 +113,19 @@ export class PostgresConnections {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#dropPool(endPool);
+  }
+
+  /** Waits for a slot; for too long, and there is one more. */
+  async #acquireSlot(): Promise<void> {
+    const widen = setInterval(
+      () => this.#slots.resize(Math.min(this.#slots.taken + 1, this.#most)),
+      limits.connectionPatienceMs,
+    );
+    try {
+      await this.#slots.acquire();
+    } finally {
+      clearInterval(widen);
+    }
   }
 
   async #connect(): Promise<PoolClient> {
@@ -134,7 +153,7 @@ export class PostgresConnections {
     if (this.#refusal === null) return;
     if (this.#clock.monotonicMs() >= this.#refusal.untilMs) {
       this.#refusal = null;
-      this.#slots.resize(connectionsMax(this.#options));
+      this.#most = connectionsMax(this.#options);
     } else if ((this.#pool?.idleCount ?? 0) === 0) {
       throw this.#refusal.error;
     }
@@ -157,7 +176,7 @@ export class PostgresConnections {
     pool.on("connect", () => {
       this.#refusal = null;
       this.#pauseMs = limits.reconnectFirstMs;
-      this.#slots.resize(connectionsMax(this.#options));
+      this.#most = connectionsMax(this.#options);
       this.#listener.gained();
     });
     // An idle connection that the server ends; without a listener it would end the agent.

@@ -23,7 +23,9 @@ import { readBoolean, readCount, readText } from "./row.ts";
 
 const verifySql = `/* bitville-monitor: connection */
 select split_part(current_setting('server_version'), ' ', 1) as version, current_user::text as user,
-  pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_has_role('pg_read_all_stats', 'usage') as reads_all_stats`;
+  pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_has_role('pg_read_all_stats', 'usage') as reads_all_stats,
+  current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+    as connections_max`;
 
 /** Opens a database; connects at the first question. Close it. */
 export function openPostgresDatabase(
@@ -112,6 +114,7 @@ class PostgresDatabase implements Database {
       version: readText(row, "version") ?? "",
       user: readText(row, "user") ?? "",
       readsAllStats: readBoolean(row, "reads_all_stats"),
+      connectionsMax: readCount(row, "connections_max"),
       // A pooler makes up the process id that it announces.
       pooled: !this.#connections.hasStartupLimits || readCount(row, "pid") !== pid,
     };

@@ -11,6 +11,7 @@ import type { Collector } from "./collector.ts";
 import type { Database } from "./database.ts";
 import { LocksCollector } from "./locks.ts";
 import type { QueryText } from "./query_text.ts";
+import { type Restraint, unrestrained } from "./restraint.ts";
 import { Sessions } from "./sessions.ts";
 import { StatementsCollector } from "./statements.ts";
 import { SystemCollector } from "./system.ts";
@@ -26,10 +27,13 @@ export interface CollectorOptions {
   procfsPath: string;
   /** Paths whose file systems are watched. */
   filesystems: readonly string[];
+  /** Default: nothing is left out. */
+  restraint?: Restraint;
 }
 
 /** Makes every collector once. */
-export function createCollectors(options: CollectorOptions): Collector[] {
+export function createCollectors({ restraint = unrestrained, ...others }: CollectorOptions): Collector[] {
+  const options = { ...others, restraint };
   const sessions = new Sessions(options);
   return [
     new ActivityCollector({ ...options, sessions }),

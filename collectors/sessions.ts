@@ -9,6 +9,7 @@ import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import type { CollectContext } from "./collector.ts";
 import type { Database, Row, Server } from "./database.ts";
+import { type Restraint, type ServerSigns, unrestrained } from "./restraint.ts";
 import { readNumber, readText } from "./row.ts";
 
 const columnsSql = `/* bitville-monitor: pg_stat_activity columns */
@@ -81,13 +82,17 @@ export class Sessions {
   readonly #database: Database;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #sessionsMax: number;
+  readonly #restraint: Restraint;
   readonly #columns = new WeakMap<Server, ReadonlySet<string>>();
   #latest: { readMs: number; snapshot: Promise<SessionsSnapshot>; readers: Set<string> } | null = null;
 
-  constructor(options: { database: Database; clock: Pick<Clock, "monotonicMs">; sessionsMax?: number }) {
+  constructor(
+    options: { database: Database; clock: Pick<Clock, "monotonicMs">; sessionsMax?: number; restraint?: Restraint },
+  ) {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#sessionsMax = options.sessionsMax ?? limits.sessionsMax;
+    this.#restraint = options.restraint ?? unrestrained;
   }
 
   /** A snapshot that this reader, a collector's name, has not had yet. Throws `DatabaseError`. */
@@ -116,7 +121,9 @@ export class Sessions {
     const server = await this.#database.server();
     const columns = await this.#probeColumns(server, signal);
     const rows = await this.#database.query({ text: activitySql(columns, this.#sessionsMax) }, signal);
-    return { server, rows: rows.filter((row) => row.position !== null), ...readTotals(rows[0]) };
+    const totals = readTotals(rows[0]);
+    this.#restraint.seeServer(signsOf(totals, server));
+    return { server, rows: rows.filter((row) => row.position !== null), ...totals };
   }
 
   async #probeColumns(server: Server, signal: AbortSignal): Promise<ReadonlySet<string>> {
@@ -129,7 +136,20 @@ export class Sessions {
   }
 }
 
-function readTotals(row: Row | undefined): Pick<SessionsSnapshot, "totalBackends" | "byState" | "lockWaiters"> {
+function signsOf({ totalBackends, byState, lockWaiters }: Totals, { connectionsMax }: Server): ServerSigns {
+  return {
+    // Who waits for a lock counts as active in its state.
+    active: Math.max(0, (byState.active ?? 0) - lockWaiters.length),
+    lockWaiters: lockWaiters.length,
+    // Processes of the server itself have no state.
+    clients: totalBackends - (byState.none ?? 0),
+    clientsMax: connectionsMax,
+  };
+}
+
+type Totals = Pick<SessionsSnapshot, "totalBackends" | "byState" | "lockWaiters">;
+
+function readTotals(row: Row | undefined): Totals {
   if (row === undefined) throw new TypeError("Cannot read totals because the server returned no row");
   // On a server without any other backend the sum is null; so are the waiters when nobody waits.
   const totalBackends = readNumber(row, "total_backends") ?? 0;

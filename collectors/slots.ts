@@ -14,6 +14,11 @@ export class Slots {
     this.#limit = limit;
   }
 
+  /** Places in use. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** Resolves when a place is free. */
   async acquire(): Promise<void> {
     if (this.#taken < this.#limit && this.#waiting.length === 0) {

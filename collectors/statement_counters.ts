@@ -19,7 +19,7 @@
  */
 
 import type { Row } from "./database.ts";
-import { readCount, readText } from "./row.ts";
+import { readCount, readNumber, readText } from "./row.ts";
 import { type Extension, quoteIdentifier } from "./statement_extension.ts";
 import { groupBits, type Mark, type MarkTable } from "./statement_marks.ts";
 import { addRecord, type Column, isoTime, parseRecord, readHead } from "./statement_records.ts";
@@ -45,6 +45,8 @@ export interface Counters {
   serverStart: string | null;
   statsReset: string | null;
   dealloc: number | null;
+  /** What the agent's role has cost the server, in milliseconds; null where others share it, and at first. */
+  roleMs: number | null;
 }
 
 /** Entries are separated by this: no field has it. */
@@ -65,6 +67,9 @@ export function countersSql(extension: Extension, masks: MarkMasks): string {
   const mark = `(((${runs} & ${masks.calls})::integer << 16) # (${time}))`;
   const slot =
     `((${hash} >> ${groupBits} & $2::bigint)::integer # get_byte($3::bytea, (${hash} & $4::bigint)::integer))`;
+  // The agent's own entries are left out, but for what they cost; under a role that others share they cannot be told.
+  const own = superuser ? "false" : `s.userid = ${role}`;
+  const planTime = names.includes("total_plan_time") ? " + s.total_plan_time" : "";
   const fields = layout.columns.map((column, index) => fieldSql(column, { given: index <= layout.keyColumns }));
   return `/* bitville-monitor: pg_stat_statements */
 select date_part('epoch', pg_postmaster_start_time())::text as server_start, ${
@@ -72,10 +77,16 @@ select date_part('epoch', pg_postmaster_start_time())::text as server_start, ${
       ? `(select row(dealloc, date_part('epoch', stats_reset))::text from ${schema}.pg_stat_statements_info())`
       : "null::text"
   } as info,
-  count(*)::integer as entries, count(s.queryid)::integer as visible,
+  count(*) filter (where not ${own})::integer as entries,
+  count(s.queryid) filter (where not ${own})::integer as visible,
+  ${
+    superuser
+      ? "null::float8"
+      : `sum(s.${quoteIdentifier(layout.timeColumn)}${planTime}) filter (where ${own})`
+  } as role_ms,
   string_agg(row(${hash} & ${2 ** 48 - 1}, ${mark}, ${fields.join(", ")})::text, E'\\n')
-    filter (where substr($1::bytea, ${slot} * 4 + 1, 4) <> int4send(${mark})) as records
-from ${schema}.pg_stat_statements(false) as s${superuser ? "" : ` where s.userid <> ${role}`}`;
+    filter (where not ${own} and substr($1::bytea, ${slot} * 4 + 1, 4) <> int4send(${mark})) as records
+from ${schema}.pg_stat_statements(false) as s`;
 }
 
 /** The parameters of {@link countersSql}. */
@@ -105,6 +116,7 @@ export function readCounters(row: Row | undefined, { layout }: Extension): Count
     serverStart: readText(row, "server_start"),
     statsReset: isoTime(statsReset),
     dealloc: dealloc === null ? null : Number(dealloc),
+    roleMs: readNumber(row, "role_ms"),
   };
 }
 

@@ -14,6 +14,7 @@ import { errorMessage, type Log } from "../log.ts";
 import type { CollectContext, Collection, Collector } from "./collector.ts";
 import { type Database, DatabaseError, type Server } from "./database.ts";
 import type { QueryText } from "./query_text.ts";
+import { type Restraint, unrestrained } from "./restraint.ts";
 import { countersSql, countersValues, type MarkMasks, markMasks, readCounters } from "./statement_counters.ts";
 import { Interval } from "./statement_deltas.ts";
 import {
@@ -43,6 +44,7 @@ export interface StatementsOptions {
   clock: Pick<Clock, "monotonicMs">;
   /** `collection.query_text`. */
   queryText: QueryText;
+  restraint?: Restraint;
   statementsMax?: number;
   textsMax?: number;
   markMasks?: MarkMasks;
@@ -59,6 +61,8 @@ interface Known {
   previous: Remembered | null;
   /** Whether the last read failed. */
   failed: boolean;
+  /** What the agent's role had cost the server at the last read. */
+  roleMs: number | null;
 }
 
 /** The entries of one read, and what they are measured against. */
@@ -67,7 +71,6 @@ interface Reading {
   extension: Extension;
   snapshot: Remembered;
   interval: Interval;
-  costMs: number;
 }
 
 /** Reads the statements with the most execution time, with exact deltas. */
@@ -77,6 +80,7 @@ export class StatementsCollector implements Collector {
   readonly #log: Log;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #statementsMax: number;
+  readonly #restraint: Restraint;
   readonly #markMasks: MarkMasks;
   readonly #texts: StatementTexts;
   #known: Known | null = null;
@@ -88,6 +92,7 @@ export class StatementsCollector implements Collector {
     this.#database = options.database;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#restraint = options.restraint ?? unrestrained;
     this.#statementsMax = options.statementsMax ?? limits.statementsMax;
     this.#markMasks = options.markMasks ?? markMasks;
     this.#texts = new StatementTexts({ ...options, textsMax: options.textsMax ?? limits.statementTextsMax });
@@ -96,7 +101,7 @@ export class StatementsCollector implements Collector {
   async collect({ signal }: CollectContext): Promise<Collection> {
     const reading = await this.#read(signal);
     if ("reason" in reading) return { kind: "skipped", reason: reading.reason };
-    const { known, snapshot, interval, extension, costMs } = reading;
+    const { known, snapshot, interval, extension } = reading;
     this.#hintAtPrivilege(known.server, snapshot.hidden);
     const statements = await this.#report(reading, signal);
     const data = {
@@ -106,7 +111,7 @@ export class StatementsCollector implements Collector {
       stats_reset: extension.hasInfo ? snapshot.statsReset : null,
       dealloc: snapshot.dealloc,
     };
-    return { kind: "samples", data, rows: statements.length, costMs, stored: () => void (known.previous = snapshot) };
+    return { kind: "samples", data, rows: statements.length, stored: () => void (known.previous = snapshot) };
   }
 
   /**
@@ -135,14 +140,13 @@ export class StatementsCollector implements Collector {
   }
 
   async #readCounters(known: Known, extension: Extension, signal: AbortSignal): Promise<Reading> {
-    let costMs = 0;
     const ask = async (table: MarkTable) => {
-      const startMs = this.#clock.monotonicMs();
       const query = { text: countersSql(extension, this.#markMasks), values: countersValues(table) };
       const [row] = await this.#database.query(query, signal);
-      costMs += this.#clock.monotonicMs() - startMs;
       if (await this.#database.server() !== known.server) throw new DatabaseError("Another server answers", changed);
-      return readCounters(row, extension);
+      const counters = readCounters(row, extension);
+      this.#seeCost(known, counters.roleMs);
+      return counters;
     };
     const snapshot = await readEntries({
       ask,
@@ -153,7 +157,15 @@ export class StatementsCollector implements Collector {
     });
     known.failed = false;
     this.#say({ kind: "found", extension });
-    return { known, extension, snapshot, interval: new Interval(known.previous, snapshot, extension.layout), costMs };
+    return { known, extension, snapshot, interval: new Interval(known.previous, snapshot, extension.layout) };
+  }
+
+  /** A figure that has fallen was reset, or entries of it were dropped: then there is nothing to tell. */
+  #seeCost(known: Known, roleMs: number | null): void {
+    if (roleMs !== null && known.roleMs !== null && roleMs >= known.roleMs) {
+      this.#restraint.seeCost(roleMs - known.roleMs);
+    }
+    known.roleMs = roleMs;
   }
 
   /** How many statements are ranked: some that turn out to be the agent's own are replaced. */
@@ -166,7 +178,15 @@ export class StatementsCollector implements Collector {
     if (this.#known?.server !== server) {
       this.#texts.forget();
       const names = new StatementNames(this.#database, this.#clock);
-      this.#known = { server, names, finding: null, foundMs: Number.NEGATIVE_INFINITY, previous: null, failed: false };
+      this.#known = {
+        server,
+        names,
+        finding: null,
+        foundMs: Number.NEGATIVE_INFINITY,
+        previous: null,
+        failed: false,
+        roleMs: null,
+      };
     }
     return this.#known;
   }
@@ -192,7 +212,7 @@ export class StatementsCollector implements Collector {
     signal: AbortSignal,
   ): Promise<Record<string, unknown>[]> {
     const ranked = interval.rank(this.#wanted(extension));
-    await this.#texts.read(ranked.map(({ key }) => textKeyOf(key)), extension, signal);
+    if (this.#restraint.texts) await this.#texts.read(ranked.map(({ key }) => textKeyOf(key)), extension, signal);
     // Others take the places of the agent's own.
     const chosen = ranked.filter(({ key }) => !this.#texts.isOwn(textKeyOf(key))).slice(0, this.#statementsMax);
     const entries = chosen.map(({ key }) => ({

@@ -9,6 +9,7 @@ import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { CollectContext, Collection, Collector } from "./collector.ts";
+import { type Restraint, unrestrained } from "./restraint.ts";
 import { CpuMeter } from "./system/cpu.ts";
 import { denoMachine } from "./system/deno_machine.ts";
 import { readDiskIo } from "./system/disks.ts";
@@ -33,6 +34,7 @@ export interface SystemCollectorOptions {
   filesystems: readonly string[];
   clock: Pick<Clock, "monotonicMs" | "sleep">;
   log: Log;
+  restraint?: Restraint;
   machine?: Machine;
   procFileBytesMax?: number;
   fileSystemAnswerMs?: number;
@@ -48,6 +50,7 @@ export class SystemCollector implements Collector {
   readonly #procfsPath: string;
   readonly #filesystems: readonly string[];
   readonly #log: Log;
+  readonly #restraint: Restraint;
   readonly #meter: CpuMeter;
   readonly #fileSystemReader: FileSystemReader;
   readonly #procFileBytesMax: number;
@@ -59,6 +62,7 @@ export class SystemCollector implements Collector {
     this.#procfsPath = options.procfsPath.replace(/(.)\/+$/, "$1");
     this.#filesystems = options.filesystems.filter((path) => path !== "");
     this.#log = options.log;
+    this.#restraint = options.restraint ?? unrestrained;
     this.#meter = new CpuMeter(clock);
     this.#procFileBytesMax = options.procFileBytesMax ?? limits.procFileBytesMax;
     const answerMs = options.fileSystemAnswerMs ?? limits.fileSystemAnswerMs;
@@ -75,6 +79,7 @@ export class SystemCollector implements Collector {
       this.#fileSystemReader.read(this.#filesystems, signal),
     ]);
     signal.throwIfAborted();
+    this.#restraint.seePressure(pressure.cpu?.some.avg10 ?? 0);
     for (const [field, reason] of Object.entries(fileSystems.unavailable)) missing[`filesystems.${field}`] = reason;
     const data = {
       cpu: this.#readCpu(missing),
@@ -86,7 +91,7 @@ export class SystemCollector implements Collector {
       unavailable: missing,
     };
     this.#logChange(missing);
-    return { kind: "samples", data, rows: 1, costMs: 0 };
+    return { kind: "samples", data, rows: 1 };
   }
 
   #readCpu(missing: Unavailable) {

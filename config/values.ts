@@ -4,7 +4,6 @@
  * @module
  */
 
-import { isIPv6 } from "node:net";
 import { posix } from "node:path";
 import { blockedPorts } from "./blocked_ports.ts";
 import { allowedText, intervals, type Setting } from "./settings.ts";
@@ -27,7 +26,7 @@ export function readSetting(setting: Setting, text: string): Reading {
     case "secret":
       return valueIf(isSecretAllowed(setting, text), text);
     case "host":
-      return text.startsWith("/") ? readPath(text) : valueIf(isHost(text) || isIPv6Unzoned(text), text);
+      return text.startsWith("/") ? readPath(text) : valueIf(isHost(text) || isIPv6(text), text);
     case "url":
       return readUrl(text);
     case "log_path":
@@ -95,8 +94,9 @@ function isHost(text: string): boolean {
   return /^[a-z0-9_][a-z0-9_.-]{0,252}$/i.test(text);
 }
 
-function isIPv6Unzoned(text: string): boolean {
-  return isIPv6(text) && !text.includes("%");
+// As a URL has it, so without a zone. node:net knows, too, but takes 10 ms to load.
+function isIPv6(text: string): boolean {
+  return /^[0-9a-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`);
 }
 
 function readUrl(text: string): Reading {

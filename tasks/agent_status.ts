@@ -13,6 +13,7 @@ import type { CircuitStatus } from "../transport/breaker.ts";
 import type { LossRange } from "../transport/loss_ledger.ts";
 import type { Outbox, OutboxLoss, OutboxStatus } from "../transport/outbox.ts";
 import type { CollectorStatus } from "./collector_run.ts";
+import type { Governor } from "./governor.ts";
 
 /** What the process itself uses. */
 export interface ProcessUsage {
@@ -37,6 +38,7 @@ export interface AgentStatusSources {
   /** The other collectors' runs. */
   runs: readonly ReportedRun[];
   usage: () => ProcessUsage;
+  governor: Governor;
   /** What follows the server's logs; null when none are followed. */
   logs: { readonly progress: readonly LogProgress[]; readonly bytesSkipped: number; readonly tailsLost: number } | null;
   clock: Clock;
@@ -61,6 +63,8 @@ export class AgentStatusCollector implements Collector {
     await this.#waitForOthers(signal);
     const { state, consecutiveFailures } = circuit();
     const { rssBytes, cpuS } = usage();
+    const database = this.#database();
+    this.#sources.governor.endCycle(database.time_ms);
     // Asked before the figures are read: these, the losses and their mark must be of one moment.
     const oldestAt = await this.#sources.outbox.oldestAt();
     const status = this.#sources.outbox.status();
@@ -70,12 +74,12 @@ export class AgentStatusCollector implements Collector {
       loss: this.#loss(status.loss),
       circuit: { state, consecutive_failures: consecutiveFailures },
       collectors: this.#collectors(),
-      database: this.#database(),
+      database,
+      governor: this.#governor(),
       logs: this.#sources.logs?.progress ?? [],
       process: { rss_bytes: rssBytes, cpu_s: cpuS },
     };
-    // What it took, it waited for the others.
-    return { kind: "samples", data, rows: 1, costMs: 0, tells: status.loss.untold.mark };
+    return { kind: "samples", data, rows: 1, tells: status.loss.untold.mark };
   }
 
   async #waitForOthers(signal: AbortSignal): Promise<void> {
@@ -113,8 +117,14 @@ export class AgentStatusCollector implements Collector {
     });
   }
 
+  #governor(): Record<string, unknown> {
+    const { step, reason, since, serverMs, budgetMs } = this.#sources.governor.status;
+    const rounded = serverMs === null ? null : Math.round(serverMs * 1_000) / 1_000;
+    return { step, reason, since: since.toISOString(), server_ms: rounded, budget_ms: budgetMs };
+  }
+
   /** `time_ms` is what the agent cost the server since the status before. */
-  #database(): Record<string, unknown> {
+  #database() {
     const { reachable, serverVersion, connections, timeMs } = this.#sources.database.status();
     const sinceLastMs = timeMs - this.#databaseMs;
     this.#databaseMs = timeMs;

@@ -7,7 +7,7 @@
  * - a run ends by its deadline, before the next tick, whether the collector listens or not; what it brings after that
  *   is dropped;
  * - `run` never throws: a collector that does harms no other;
- * - a collector whose runs are hard for the server runs less often, and comes back by itself (`step_back.ts`).
+ * - a collector that the governor has slowed down (`governor.ts`) says so in its status at the ticks it leaves out.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { DatabaseError } from "../collectors/database.ts";
 import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { Draft } from "../transport/envelope.ts";
-import { StepBack } from "./step_back.ts";
+import type { Governor } from "./governor.ts";
 
 /** How a collector's last run ended, for `agent_status`. */
 export interface CollectorStatus {
@@ -28,17 +28,16 @@ export interface CollectorStatus {
   rows: number;
   skipped: string | null;
   error: string | null;
-  /** Runs on every so many-th tick: 1 unless it has stepped back. */
+  /** Runs at every so many-th tick: 1 unless it has been slowed down to spare the server. */
   every: number;
 }
 
-/** What a run leaves in its collector's status; `costMs` is for the pace. */
+/** What a run leaves in its collector's status. */
 interface RunEnd {
   ok: boolean;
   rows: number;
   skipped: string | null;
   error: string | null;
-  costMs: number;
 }
 
 export interface CollectorRunOptions {
@@ -48,12 +47,13 @@ export interface CollectorRunOptions {
   clock: Clock;
   log: Log;
   intervalMs: number;
+  /** Says which ticks are run; without one all are. */
+  governor?: Governor;
 }
 
 /** Runs one collector, again and again. */
 export class CollectorRun {
   readonly #options: CollectorRunOptions;
-  readonly #stepBack = new StepBack();
   #running: { promise: Promise<void>; controller: AbortController; standsForTick: boolean } | null = null;
   #lastTick: { slot: number; monotonicMs: number } | null = null;
   #missedRuns = 0;
@@ -87,6 +87,10 @@ export class CollectorRun {
     return this.#running?.promise ?? Promise.resolve();
   }
 
+  get #every(): number {
+    return this.#options.governor?.every(this.name) ?? 1;
+  }
+
   /** One run, due now. */
   async tick(): Promise<void> {
     this.#countMissedTicks();
@@ -95,9 +99,9 @@ export class CollectorRun {
       this.#running.standsForTick = true;
       return;
     }
-    if (this.#stepBack.isDue()) return await this.#start({ standsForTick: true });
-    const { every } = this.#stepBack;
-    const skipped = `Stepped back: runs at every ${every}th tick, to spare the server`;
+    if (this.#options.governor?.isDue(this.name) ?? true) return await this.#start({ standsForTick: true });
+    const every = this.#every;
+    const skipped = `Slowed down: runs at one tick of ${every}, to spare the server`;
     this.#last = { name: this.name, ok: true, durationMs: 0, rows: 0, skipped, error: null, every };
   }
 
@@ -140,34 +144,32 @@ export class CollectorRun {
     let end: RunEnd;
     try {
       end = await this.#collect(controller.signal);
-      this.#pace(end.costMs > limits.hardRunMs ? "hard" : "easy");
     } catch (error) {
-      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error), costMs: 0 };
+      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error) };
       if (controller.signal.aborted) this.#miss(end.error ?? "");
       else this.#logFailure(error);
-      if (controller.signal.aborted || isTrouble(error)) this.#pace("hard");
+      if (controller.signal.aborted || isTrouble(error)) {
+        this.#options.governor?.seeFailure(troubleOf(this.name, error));
+      }
     } finally {
       done.abort();
     }
     const { ok, rows, skipped, error } = end;
     const durationMs = Math.round(clock.monotonicMs() - startedMs);
-    this.#finish({ name: this.name, ok, durationMs, rows, skipped, error, every: this.#stepBack.every });
+    this.#finish({ name: this.name, ok, durationMs, rows, skipped, error, every: this.#every });
   }
 
   async #collect(signal: AbortSignal): Promise<RunEnd> {
     const { collector, capture, clock } = this.#options;
     const timestamp = clock.now();
-    const startedMs = clock.monotonicMs();
     const collection = await unlessAborted(collector.collect({ timestamp, signal }), signal);
-    // Without the time to store: a slow disk is not the server's trouble.
-    const tookMs = clock.monotonicMs() - startedMs;
     if (collection.kind === "skipped") {
-      return { ok: true, rows: 0, skipped: collection.reason, error: null, costMs: tookMs };
+      return { ok: true, rows: 0, skipped: collection.reason, error: null };
     }
     const { data, tells } = collection;
     await capture({ type: collector.name, timestamp, data, ...(tells === undefined ? {} : { tells }) });
     collection.stored?.();
-    return { ok: true, rows: collection.rows, skipped: null, error: null, costMs: collection.costMs ?? tookMs };
+    return { ok: true, rows: collection.rows, skipped: null, error: null };
   }
 
   #finish(status: CollectorStatus): void {
@@ -178,15 +180,6 @@ export class CollectorRun {
     }
     if (status.ok && status.skipped === null) log.info("collection_complete", { ...fields, rows: status.rows });
     this.#last = status;
-  }
-
-  #pace(run: "hard" | "easy"): void {
-    if (!this.#stepBack.note(run)) return;
-    const { every } = this.#stepBack;
-    const [level, event] = run === "hard"
-      ? ["warning", "collector_stepped_back"] as const
-      : ["info", "collector_comes_back"] as const;
-    this.#options.log[level](event, { collector: this.name, every });
   }
 
   /** The database says once that it is away; every collector repeating it each minute would say nothing more. */
@@ -234,6 +227,11 @@ export class CollectorRun {
 /** Whether the server is too busy, or too short of connections, for this collector. */
 function isTrouble(error: unknown): boolean {
   return error instanceof DatabaseError && (error.kind === "timeout" || error.kind === "full");
+}
+
+function troubleOf(collector: string, error: unknown): string {
+  const kind = error instanceof DatabaseError ? error.kind : "timeout";
+  return kind === "full" ? `${collector} found no connection` : `${collector} timed out`;
 }
 
 /** The promise's result, or the signal's reason, whichever comes first. */

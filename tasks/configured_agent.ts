@@ -5,6 +5,7 @@
  */
 
 import { type Clock, random } from "../clock.ts";
+import { BurstSampler } from "../collectors/burst.ts";
 import { openPostgresDatabase } from "../collectors/postgres_database.ts";
 import type { Database } from "../collectors/database.ts";
 import type { Config, Loaded } from "../config.ts";
@@ -15,10 +16,12 @@ import { createHttpDelivery } from "../transport/http_delivery.ts";
 import { openKvOutbox } from "../transport/kv_outbox.ts";
 import { Agent, type AgentChange, type AgentHealth } from "./agent.ts";
 import type { ProcessUsage } from "./agent_status.ts";
+import { BurstRun } from "./burst_run.ts";
 import { collectorsOf, logRunOf } from "./collectors.ts";
 import { reportLoaded } from "./configuration.ts";
 import { scheduleOnCron } from "./cron.ts";
 import type { CycleParts } from "./cycle.ts";
+import { Governor } from "./governor.ts";
 import { planReload } from "./reload.ts";
 
 /** What an agent needs beside its configuration. */
@@ -145,9 +148,15 @@ function openDatabase(config: Config, { log, clock }: Powers): Database {
 }
 
 function createCycle(config: Config, { log, clock }: Powers, database: Database): CycleParts {
+  const cpus = navigator.hardwareConcurrency;
+  const governor = new Governor({ clock, log, intervalMs: config.collection.intervalS * 1_000, cpus });
+  const { queryText } = config.collection;
   return {
     database,
-    collectors: collectorsOf(config, { database, log, clock, command: "start" }),
+    collectors: collectorsOf(config, { database, log, clock, command: "start", restraint: governor }),
+    governor,
+    createBurst: () =>
+      new BurstRun({ sampler: new BurstSampler({ database, log, clock, queryText }), governor, clock, log, cpus }),
     intervalS: config.collection.intervalS,
     createLogRun: (parts) => logRunOf(config, { database, log, clock, ...parts }),
   };

@@ -8,14 +8,17 @@
 import type { Clock } from "../clock.ts";
 import type { Collector } from "../collectors/collector.ts";
 import type { Database } from "../collectors/database.ts";
+import type { LogEntry } from "../collectors/logs/entry.ts";
 import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { CircuitStatus } from "../transport/breaker.ts";
 import type { Draft } from "../transport/envelope.ts";
 import type { Outbox } from "../transport/outbox.ts";
 import { AgentStatusCollector, type ProcessUsage } from "./agent_status.ts";
+import type { BurstRun } from "./burst_run.ts";
 import { CollectorRun } from "./collector_run.ts";
 import type { Schedule } from "./cron.ts";
+import { Governor } from "./governor.ts";
 import type { LogRun } from "./log_run.ts";
 
 /** What a configuration decides about it. */
@@ -24,7 +27,13 @@ export interface CycleParts {
   collectors: Collector[];
   intervalS: number;
   /** Makes what follows the server's logs; absent when none are to be followed. */
-  createLogRun?: (parts: { outbox: Outbox; onStored: () => void }) => LogRun | null;
+  createLogRun?: (
+    parts: { outbox: Outbox; onStored: () => void; onEntry: (entry: LogEntry) => void },
+  ) => LogRun | null;
+  /** The one that the collectors ask, too; absent when none of them asks the server. */
+  governor?: Governor;
+  /** Makes what records what a look a minute would miss; absent when nothing is to. */
+  createBurst?: () => BurstRun;
 }
 
 /** What every configuration shares. */
@@ -61,6 +70,7 @@ export class Cycle {
   readonly #surroundings: CycleSurroundings;
   readonly #runs: CollectorRun[];
   readonly #logs: LogRun | null;
+  readonly #burst: BurstRun | null;
   readonly #stopping = new AbortController();
   #ended: Promise<unknown> = Promise.resolve();
   #startedMs = 0;
@@ -72,10 +82,15 @@ export class Cycle {
     this.#last = surroundings.lastBefore;
     const { outbox, capture, onStored, clock, log } = surroundings;
     const intervalMs = parts.intervalS * 1_000;
-    const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs });
+    const governor = parts.governor ?? new Governor({ clock, log, intervalMs, cpus: 1 });
+    governor.useInterval(intervalMs);
+    const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs, governor });
     const runs = parts.collectors.map(runOf);
-    this.#logs = parts.createLogRun?.({ outbox, onStored }) ?? null;
-    const status = new AgentStatusCollector({ ...surroundings, database: parts.database, runs, logs: this.#logs });
+    this.#burst = parts.createBurst?.() ?? null;
+    const onEntry = (entry: LogEntry) => this.#burst?.seeEntry(entry);
+    this.#logs = parts.createLogRun?.({ outbox, onStored, onEntry }) ?? null;
+    const sources = { ...surroundings, database: parts.database, runs, logs: this.#logs, governor };
+    const status = new AgentStatusCollector(sources);
     this.#runs = [...runs, runOf(status)];
   }
 
@@ -113,13 +128,15 @@ export class Cycle {
       run === this.#runs.at(-1) ? () => this.#noteEnd(run.tick()) : () => run.tick();
     this.#ended = Promise.all(this.#runs.map((run) => schedule(run.name, options, tickOf(run))));
     this.#logs?.start();
+    this.#burst?.start(this.#surroundings.capture);
     return first;
   }
 
   /** No new runs; running ones end within the grace or are cut off. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([...this.#runs.map((run) => run.stop(limits.stopGraceMs)), this.#logs?.stop()]);
+    const runs = this.#runs.map((run) => run.stop(limits.stopGraceMs));
+    await Promise.all([...runs, this.#logs?.stop(), this.#burst?.stop()]);
     await this.#ended;
   }
 

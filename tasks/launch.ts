@@ -8,7 +8,6 @@
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
-import { createLog } from "../log.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import type { Given } from "./doctor.ts";
 import { notifySockets } from "./notify.ts";
@@ -17,10 +16,11 @@ import { quote } from "./quote.ts";
 
 /**
  * The agent promises 256 MB resident, and V8 sizes its heap by the machine's memory: on a large one it would let garbage
- * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents; a semi-space of
- * 1 MB has rows that were only mapped collected at once instead of being promoted.
+ * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents. A semi-space of 4 MB
+ * holds what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of the time
+ * that a log is read in (docs/performance.md). `gc` is for `start.ts`.
  */
-const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=1";
+const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=4,--expose-gc";
 
 /**
  * Packages have been fetched by the time this has run: the agent itself loads no code from the network. Without the flag
@@ -50,7 +50,7 @@ async function launch(args: readonly string[]): Promise<number> {
   const problems = loaded.kind === "refused" ? loaded.problems : [];
   if (loaded.kind === "refused") {
     if (read.command !== "doctor") {
-      report(loaded);
+      await report(loaded);
       return exitConfiguration;
     }
     // The doctor says what is wrong, and looks at the rest if that can be had.
@@ -138,7 +138,9 @@ function isDirectory(path: string): boolean | undefined {
   }
 }
 
-function report(refused: { problems: Problem[]; warnings: Problem[] }): void {
+async function report(refused: { problems: Problem[]; warnings: Problem[] }): Promise<void> {
+  // Loaded only here: every start waits for this program.
+  const { createLog } = await import("../log.ts");
   const encoder = new TextEncoder();
   const log = createLog({ level: "info", write: (line) => void Deno.stderr.writeSync(encoder.encode(line)) });
   // Here only: a configuration that loads is read again by the agent, which logs its warnings.

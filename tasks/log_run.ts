@@ -23,6 +23,8 @@ export interface LogRunOptions {
   outbox: Outbox;
   /** Called after a document was stored. */
   onStored: () => void;
+  /** Called with every entry that is read. */
+  onEntry?: (entry: LogEntry) => void;
   /** Takes out of an entry what may not leave the server; null to leave it as it is. */
   redact: ((entry: LogEntry) => LogEntry) | null;
   clock: Clock;
@@ -157,6 +159,7 @@ export class LogRun {
   async #take({ records, stateAfter }: LogChunk): Promise<void> {
     for (const [index, { entry }] of records.entries()) {
       const nowMs = this.#options.clock.monotonicMs();
+      this.#options.onEntry?.(entry);
       const carried = this.#mustDrop(entry) ? null : this.#redacted(entry);
       if (carried === null) {
         this.#entriesDropped += 1;

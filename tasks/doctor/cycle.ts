@@ -33,8 +33,8 @@ export async function costFindings(
   for (const collector of collectors) {
     const startedMs = clock.monotonicMs();
     try {
-      const collection = await collector.collect({ timestamp: clock.now(), signal });
-      const costMs = (collection.kind === "samples" ? collection.costMs : undefined) ?? clock.monotonicMs() - startedMs;
+      await collector.collect({ timestamp: clock.now(), signal });
+      const costMs = clock.monotonicMs() - startedMs;
       costs.push(`${collector.name} ${costMs.toFixed(0)} ms`);
       if (costMs > limits.hardRunMs) findings.push(slow(collector.name, costMs));
     } catch (error) {
@@ -47,7 +47,7 @@ export async function costFindings(
 const mendElsewhere = { kind: "advice" as const, text: "mend what the lines above say; else report this line" };
 
 function slow(collector: string, costMs: number): Finding {
-  const text = `${collector} took ${costMs.toFixed(0)} ms: the agent will step back and run it less often`;
+  const text = `${collector} took ${costMs.toFixed(0)} ms: the agent will leave things out to spare the server`;
   const mend = { kind: "advice" as const, text: "look for what keeps the server busy; nothing is to be done here" };
   return { name, state: "warn", text, mend };
 }

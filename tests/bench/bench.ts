@@ -3,7 +3,7 @@
  * its budget. Prints a table and writes JSON; ends with 1 when a figure is over its budget.
  *
  * Usage: `deno task bench [--quick] [--only NAME] [--postgres URL] [--json FILE] [--compare FILE]`. NAME is `cycle`,
- * `memory`, `logs`, `outbox` or `start`. Linux only: it reads /proc.
+ * `memory`, `logs`, `outbox`, `start` or `governor`. Linux only: it reads /proc.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { measureCycles } from "./cycle.ts";
+import { measureGovernor } from "./governor.ts";
 import { type Figure, formatTable, judge, type Judged } from "./figures.ts";
 import { measureLogs } from "./logs.ts";
 import { measureMemory } from "./memory.ts";
@@ -22,11 +23,17 @@ import { writeLogs, type WrittenLogs } from "./written_logs.ts";
 
 /** How much is done: `full` within 12 minutes, `quick` within 2. */
 const scales = {
-  full: { rounds: 15, runs: 5, logRuns: 3, memoryRuns: 3, cycles: 100, logBytes: 100e6, documents: 400, lines: [8, 2] },
-  quick: { rounds: 5, runs: 2, logRuns: 1, memoryRuns: 1, cycles: 10, logBytes: 20e6, documents: 100, lines: [3, 1] },
+  full: {
+    ...{ rounds: 15, runs: 5, logRuns: 3, memoryRuns: 3, cycles: 100 },
+    ...{ logBytes: 100e6, documents: 400, lines: [8, 2], troubleShare: 1 },
+  },
+  quick: {
+    ...{ rounds: 5, runs: 2, logRuns: 1, memoryRuns: 1, cycles: 10 },
+    ...{ logBytes: 20e6, documents: 100, lines: [3, 1], troubleShare: 0.2 },
+  },
 };
 
-const groups = ["cycle", "memory", "logs", "outbox", "start"] as const;
+const groups = ["cycle", "memory", "logs", "outbox", "start", "governor"] as const;
 type Group = typeof groups[number];
 
 /** What is written as JSON. */
@@ -66,10 +73,11 @@ class Bed implements AsyncDisposable {
 }
 
 async function measure(group: Group, bed: Bed, scale: typeof scales.full): Promise<Figure[]> {
-  const { rounds, runs, logRuns, memoryRuns, cycles, logBytes, documents, lines } = scale;
+  const { rounds, runs, logRuns, memoryRuns, cycles, logBytes, documents, lines, troubleShare } = scale;
   if (group === "cycle") return await measureCycles(await bed.server(), { rounds });
   if (group === "outbox") return await measureOutbox({ runs, documents });
   if (group === "start") return await measureStart(await bed.server(), { runs });
+  if (group === "governor") return await measureGovernor(await bed.server(), { share: troubleShare });
   const logs = await bed.logs();
   if (group === "logs") {
     return await measureLogs(logs, { runs: logRuns, correlatedLines: lines[0]!, plainLines: lines[1]! });

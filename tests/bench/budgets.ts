@@ -21,7 +21,9 @@ export const budgets: Readonly<Record<string, Budget>> = {
     [`cycle/${size}/server time`]: { of: "ratio", atMost: 1.2 },
     [`cycle/${size}/agent CPU`]: { of: "ratio", atMost: 2.5 },
   })),
-  "cycle/large/statements sent between cycles": { of: "most", atMost: 0 },
+  ...forEach(["small", "middle"], (size) => ({
+    [`cycle/${size}/statements sent between cycles, without probes`]: { of: "most", atMost: 0 },
+  })),
   "memory/idle": { of: "ratio", atMost: 1.6 },
   "memory/after cycles": { of: "median", atMost: 110 },
   "memory/peak of cycles": { of: "median", atMost: 150 },
@@ -40,6 +42,7 @@ export const budgets: Readonly<Record<string, Budget>> = {
     [`outbox/${size}/stored`]: { of: "ratio", atLeast: 0.6 },
     [`outbox/${size}/written per byte stored`]: { of: "median", atMost: 3 },
   })),
+  "governor/server time of a cycle in trouble, mean": { of: "ratio", atMost: 0.5 },
   "start/to the first document stored, less one connect": { of: "ratio", atMost: 4 },
 };
 

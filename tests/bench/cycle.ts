@@ -11,7 +11,7 @@ import { programPath, Service, Sink } from "./service.ts";
 import { type BenchServer, rolesPassword } from "./server.ts";
 
 /** What the server says of a role. */
-interface ServerCost {
+export interface ServerCost {
   calls: number;
   ms: number;
   /** Of its backends; null for a server on another machine. */
@@ -69,13 +69,14 @@ async function measureSize(
     plain.push({ ...plainCost, processMs: own.cpuMs, bytes: own.bytes });
     top.push(await topByTime(server));
   }
-  const idle = await costOf(server, agentRole, () => new Promise((resolve) => setTimeout(resolve, 5_000)));
+  // A queue for locks would be recorded: that is not idle.
+  const idle = size.waiters > 0 ? null : await idleCalls(server, service);
   return figuresOf(size, { agent, plain, top, idle });
 }
 
 function figuresOf(
   { name: size }: Size,
-  { agent, plain, top, idle }: { agent: CycleCost[]; plain: CycleCost[]; top: number[]; idle: ServerCost },
+  { agent, plain, top, idle }: { agent: CycleCost[]; plain: CycleCost[]; top: number[]; idle: IdleCost | null },
 ): Figure[] {
   const name = (what: string) => `cycle/${size}/${what}`;
   const times = agent.map(({ ms }) => ms);
@@ -109,13 +110,18 @@ function figuresOf(
       reference: { name: "bare driver", values: plain.map(({ cpuMs }) => cpuMs!) },
     });
   }
-  if (size === "large") {
-    figures.push({ name: name("statements sent between cycles"), unit: "in 5 s", values: [idle.calls] });
+  if (idle !== null) {
+    figures.push(
+      { name: name("statements sent between cycles, without probes"), unit: "in 6 s", values: [idle.others] },
+      { name: name("probes between cycles"), unit: "in 6 s", values: [idle.probes] },
+      { name: name("server time of a probe"), unit: "ms", values: [idle.probeMs] },
+    );
   }
   return figures;
 }
 
-async function costOf(server: BenchServer, role: string, task: () => Promise<void>): Promise<ServerCost> {
+/** What a task cost the server by a role's statements. */
+export async function costOf(server: BenchServer, role: string, task: () => Promise<void>): Promise<ServerCost> {
   const before = await readCost(server, role);
   await task();
   const after = await readCost(server, role);
@@ -139,6 +145,37 @@ async function readCost(server: BenchServer, role: string): Promise<ServerCost> 
   } catch {
     return { calls, ms, cpuMs: null };
   }
+}
+
+/** What is asked while nothing is due. */
+interface IdleCost {
+  probes: number;
+  others: number;
+  /** Of one probe. */
+  probeMs: number;
+}
+
+/** Longer than the time between two probes of the burst recorder. */
+const idleMs = 6_000;
+
+async function idleCalls(server: BenchServer, service: Service): Promise<IdleCost> {
+  const read = async () => {
+    const [row] = await server.query(
+      `select coalesce(sum(calls) filter (where probe), 0)::int as probes,
+         coalesce(sum(calls) filter (where not probe), 0)::int as others,
+         coalesce(sum(ms) filter (where probe), 0)::float8 as ms
+       from (select calls, total_exec_time + total_plan_time as ms, query like '%burst probe%' as probe
+         from pg_stat_statements where userid = $1::regrole) as statements`,
+      [agentRole],
+    );
+    return row as { probes: number; others: number; ms: number };
+  };
+  const before = await read();
+  await service.startRecorder();
+  await new Promise((resolve) => setTimeout(resolve, idleMs));
+  const after = await read();
+  const probes = after.probes - before.probes;
+  return { probes, others: after.others - before.others, probeMs: (after.ms - before.ms) / probes };
 }
 
 /** Another plain way, cheaper and less: the hundred that took most since they were first seen, with their texts. */

@@ -11,7 +11,7 @@ import { type BenchServer, rolesPassword } from "./server.ts";
 
 /** How much of it. */
 export interface Size {
-  name: "small" | "middle" | "large";
+  name: string;
   sessions: number;
   statements: number;
   waiters: number;
@@ -28,21 +28,26 @@ export const agentRole = "bitville_bench_agent";
 export const bareRole = "bitville_bench_bare";
 /** Of the statements, the share that runs in each cycle. */
 const movingShare = 0.1;
+/** Of the one that runs most. */
+const mostCalls = 100;
 const sessionName = "bitville-5eb3f3a0-0000-4000-8000-000000000000";
 
 /** Grows a server's load from one size to the next. Disposing of it ends the sessions and removes what it made. */
 export class Load implements AsyncDisposable {
   readonly #server: BenchServer;
+  readonly #comment: string;
   readonly #sessions: Client[] = [];
   #waiters = 0;
   #statements = 0;
 
-  private constructor(server: BenchServer) {
+  private constructor(server: BenchServer, textChars: number) {
     this.#server = server;
+    this.#comment = `/* ${"what a framework says of itself, ".repeat(Math.ceil(textChars / 33))} */`;
   }
 
-  static async create(server: BenchServer): Promise<Load> {
-    const load = new Load(server);
+  /** `textChars`: about how long the text of a statement is. */
+  static async create(server: BenchServer, { textChars = 660 } = {}): Promise<Load> {
+    const load = new Load(server, textChars);
     await load.#removeObjects();
     await server.query("create extension if not exists pg_stat_statements");
     await server.query("select pg_stat_statements_reset()");
@@ -74,9 +79,16 @@ export class Load implements AsyncDisposable {
     });
   }
 
-  /** What an application does in a minute, as far as it shows: some of the statements run again. */
+  /** What an application does in a minute, as far as it shows: some of the statements run again, few of them often. */
   async move(): Promise<void> {
-    for (let number = 0; number < this.#statements * movingShare; number++) await this.#call(number);
+    for (let number = 0; number < this.#statements * movingShare; number++) {
+      for (let call = 0; call < Math.max(1, mostCalls / (number + 1)); call++) await this.#call(number);
+    }
+  }
+
+  /** Runs other statements in each round, so that their texts are not known. */
+  async moveOn(round: number, count: number): Promise<void> {
+    for (let number = 0; number < count; number++) await this.#call((round * count + number) % this.#statements);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -96,7 +108,7 @@ export class Load implements AsyncDisposable {
   }
 
   #call(number: number): Promise<unknown> {
-    return this.#server.query(`${distinctStatement(number)}, 1 as "${"a long name ".repeat(5)}" ${comment}`);
+    return this.#server.query(`${distinctStatement(number)}, 1 as "${"a long name ".repeat(5)}" ${this.#comment}`);
   }
 
   async #removeObjects(): Promise<void> {

@@ -10,7 +10,7 @@ import type { Figure } from "./figures.ts";
 import { median } from "./figures.ts";
 import { agentRole, bareRole } from "./load.ts";
 import { pause } from "./processes.ts";
-import type { ParseReport } from "./programs/parse_log.ts";
+import type { ParseReport, Way } from "./programs/parse_log.ts";
 import { programPath, Service, Sink } from "./service.ts";
 import type { BenchServer } from "./server.ts";
 import { rolesPassword } from "./server.ts";
@@ -23,6 +23,8 @@ export interface LogsOptions {
   plainLines: number;
 }
 
+/** A process each, so that few would say little. */
+const parseRuns = 7;
 /** pgbadger takes its time: of this much of each file. */
 const pgbadgerBytes = 10e6;
 const uuid = "0b0e8a3e-7a3a-4a53-9d55-00000000000f";
@@ -42,20 +44,25 @@ async function measureFormat(written: WrittenLogs, options: LogsOptions & { form
   const { format, runs } = options;
   const file = written.files[format];
   const megabytes = (await Deno.stat(file)).size / 1e6;
-  const speeds = (seconds: readonly number[]) => seconds.map((one) => megabytes / one);
-  const report = await parseOnly(written, options);
-  const lines = speeds(report.lines);
+  const [parse, lines, json]: [number[], number[], number[]] = [[], [], []];
+  let entries = 0;
+  for (let run = 0; run < parseRuns; run++) {
+    const report = await read(written, { format, way: "parse" });
+    entries = report.count;
+    parse.push(megabytes / report.seconds);
+    lines.push(megabytes / (await read(written, { format, way: "lines" })).seconds);
+    if (format === "jsonlog") json.push(megabytes / (await read(written, { format, way: "json" })).seconds);
+  }
   const reference = format === "jsonlog"
-    ? { name: "JSON.parse of every line", values: speeds(report.json) }
+    ? { name: "JSON.parse of every line", values: json }
     : { name: "splitting into lines", values: lines };
   const ends: number[] = [];
   const counts: number[] = [];
   for (let run = 0; run < runs; run++) {
-    ends.push(await endToEnd(written, { format, entries: report.entries }));
+    ends.push(await endToEnd(written, { format, entries }));
     counts.push(megabytes / await secondsOf("wc", ["-l", file]));
   }
   const name = (what: string) => `logs/${format}/${what}`;
-  const parse = speeds(report.parse);
   const badger = await pgbadger(written, format);
   return [
     { name: name("parse only"), unit: "MB/s", values: parse, reference },
@@ -80,12 +87,13 @@ async function measureFormat(written: WrittenLogs, options: LogsOptions & { form
   ];
 }
 
-async function parseOnly(
+/** One process that reads the file once. */
+async function read(
   { files, prefix }: WrittenLogs,
-  { format, runs }: { format: LogFormat; runs: number },
+  { format, way }: { format: LogFormat; way: Way },
 ): Promise<ParseReport> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-read", v8Flags, programPath("parse_log.ts"), files[format], format, prefix, String(runs)],
+    args: ["run", "--allow-read", v8Flags, programPath("parse_log.ts"), files[format], format, prefix, way],
     stderr: "inherit",
   }).output();
   return JSON.parse(new TextDecoder().decode(stdout));

@@ -110,6 +110,11 @@ export class Service implements AsyncDisposable {
     return logLines(this.#log);
   }
 
+  /** Begins to probe for bursts. */
+  async startRecorder(): Promise<void> {
+    await this.#input.write(new TextEncoder().encode("b"));
+  }
+
   /** A minute passes. Resolves when its status has been delivered. */
   async tick(): Promise<void> {
     const { statuses } = await this.#options.sink!.report();

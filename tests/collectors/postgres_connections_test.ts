@@ -70,7 +70,7 @@ Deno.test("PostgresConnections makes do with the connection it has while the ser
   const clock = new FakeClock();
   await using open = openDatabase(server, { user: "ordinary", clock });
   await open.database.server();
-  const askThree = () => Promise.all([1, 2, 3].map(() => open.database.query({ text: "select pg_sleep(0.05)" })));
+  const askThree = () => Promise.all([1, 2, 3].map(() => open.database.query({ text: "select pg_sleep(0.6)" })));
   await countAttempts();
   await holding(4, async () => {
     await countAttempts();
@@ -147,4 +147,10 @@ Deno.test("PostgresConnections gives up on a server that takes the connection an
   for (const connection of accepted) connection.close();
   listener.close();
   await accepting;
+});
+
+Deno.test("PostgresConnections answers quick questions one after the other over one connection", async () => {
+  await using open = openDatabase(server, { user: "ordinary" });
+  await Promise.all([1, 2, 3, 4, 5].map(() => open.database.query({ text: "select 1" })));
+  assert.equal(open.database.status().connections, 1);
 });

@@ -37,7 +37,7 @@ class Server {
     }
     this.sent = records.size;
     return Promise.resolve({
-      ...{ records, marks, visible: this.entries.size, hidden: this.hidden, dealloc: null },
+      ...{ records, marks, visible: this.entries.size, hidden: this.hidden, dealloc: null, roleMs: null },
       ...{ serverStart: String(this.start), statsReset: String(this.reset) },
     });
   }

@@ -20,7 +20,13 @@ export type Answer =
   | ((query: Query, signal: AbortSignal | undefined) => readonly Row[] | Promise<readonly Row[]>);
 
 /** As on a server of today, with a role that may see everything. */
-const defaultServer: Server = { version: "18.4", user: "bitville_monitor", readsAllStats: true, pooled: false };
+const defaultServer: Server = {
+  version: "18.4",
+  user: "bitville_monitor",
+  readsAllStats: true,
+  pooled: false,
+  connectionsMax: 97,
+};
 
 /** What stands after `bitville-monitor:` in the comment that opens a statement. */
 const namePattern = /^\s*\/\*\s*bitville-monitor:\s*(.*?)\s*\*\//;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Collector } from "../../collectors/collector.ts";
 import { Agent } from "../../tasks/agent.ts";
 import type { Schedule } from "../../tasks/cron.ts";
+import { Governor } from "../../tasks/governor.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryDatabase } from "../fakes/memory_database.ts";
 import { MemoryOutbox } from "../fakes/memory_outbox.ts";
@@ -52,7 +53,8 @@ class Bench {
   /** Made at the first use, so that a test can fill the outbox before. */
   get agent(): Agent {
     const { clock, log, delivery, database, outbox, cron: { schedule } } = this;
-    const parts = { clock, log, delivery, database, outbox, schedule };
+    const governor = new Governor({ clock, log, intervalMs: 60_000, cpus: 1 });
+    const parts = { clock, log, delivery, database, outbox, schedule, governor };
     this.#agent ??= new Agent({ ...parts, collectors: this.#collectors, intervalS: 60, random: () => 0, usage });
     return this.#agent;
   }
@@ -151,17 +153,19 @@ Deno.test("Agent tells of itself once a cycle, when the cycle's collectors have 
   assert.equal(bench.delivery.taken.length, 0, "it waits for the slow one");
   resolve();
   const status = await waitFor("the status", () => bench.delivery.taken.find(({ type }) => type === "agent_status"));
-  const { collectors, buffer, circuit, loss, process } = status.data as Record<string, Record<string, unknown>>;
+  const { collectors, buffer, circuit, governor, loss, process } = status.data as Record<
+    string,
+    Record<string, unknown>
+  >;
   assert.deepEqual(collectors, [
-    { name: "slow", ok: true, duration_ms: 3_000, rows: 7, skipped: null, error: null, every: 2 },
+    { name: "slow", ok: true, duration_ms: 3_000, rows: 7, skipped: null, error: null, every: 1 },
     { name: "broken", ok: false, duration_ms: 0, rows: 0, skipped: null, error: "broken", every: 1 },
   ]);
   assert.equal(buffer?.max_bytes, 10_000_000);
   assert.deepEqual(circuit, { state: "closed", consecutive_failures: 0 });
   assert.equal(loss?.missed_runs, 0);
+  assert.deepEqual([governor?.step, governor?.reason, governor?.budget_ms], ["none", null, 300]);
   assert.deepEqual(process, { rss_bytes: 50_000_000, cpu_s: 1.5 });
-  const steppedBack = bench.log.of("collector_stepped_back").map(({ fields }) => fields.collector);
-  assert.deepEqual(steppedBack, ["slow"], "who waited for it comes every cycle");
   await bench.whileTimePasses(bench.agent.stop());
 });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { CollectContext, Collection, Collector } from "../../collectors/collector.ts";
 import { DatabaseError } from "../../collectors/database.ts";
 import { CollectorRun } from "../../tasks/collector_run.ts";
+import { Governor } from "../../tasks/governor.ts";
 import type { Draft } from "../../transport/envelope.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryLog } from "../support/memory_log.ts";
@@ -11,16 +12,19 @@ import { waitFor } from "../support/wait_for.ts";
 const intervalMs = 60_000;
 
 class Bench implements Collector {
-  readonly name = "pg_test";
+  readonly name: string;
   readonly log = new MemoryLog();
   readonly captured: Draft[] = [];
   readonly clock: FakeClock;
+  readonly governor: Governor;
   readonly run: CollectorRun;
   collect: (context: CollectContext) => Promise<Collection> = () => Promise.resolve(samples());
   capture: (draft: Draft) => Promise<void> = (draft) => Promise.resolve(void this.captured.push(draft));
 
-  constructor(start = "2026-11-21T03:00:00.000Z") {
+  constructor(start = "2026-11-21T03:00:00.000Z", name = "pg_test") {
+    this.name = name;
     this.clock = new FakeClock(start);
+    this.governor = new Governor({ clock: this.clock, log: this.log, intervalMs, cpus: 1 });
     const { clock, log } = this;
     this.run = new CollectorRun({
       collector: this.#asCollector(),
@@ -28,6 +32,7 @@ class Bench implements Collector {
       clock,
       log,
       intervalMs,
+      governor: this.governor,
     });
   }
 
@@ -225,48 +230,20 @@ Deno.test("CollectorRun.stop lets a run end within the grace, and cuts it off af
   }
 });
 
-Deno.test("CollectorRun steps back when the server is in trouble, says so, and comes back by itself", async () => {
-  const bench = new Bench();
-  for (const kind of ["timeout", "full"] as const) {
+Deno.test("CollectorRun leaves out the ticks that the governor leaves out, and tells it of failures", async () => {
+  const bench = new Bench("2026-11-21T03:00:00.000Z", "pg_stat_activity");
+  for (const kind of ["timeout", "full", "timeout", "full"] as const) {
     bench.collect = () => Promise.reject(new DatabaseError("in trouble", { kind }));
     await bench.run.run();
+    bench.governor.endCycle(5_000);
   }
-  assert.equal(bench.run.last?.every, 4);
+  assert.equal(bench.governor.status.step, "activity");
+  assert.match(bench.governor.status.reason ?? "", /pg_stat_activity found no connection/);
   bench.collect = () => Promise.resolve(samples());
-  for (let tick = 0; tick < 3; tick++) await bench.run.tick();
-  assert.match(bench.run.last?.skipped ?? "", /every 4th tick/);
-  assert.equal(bench.captured.length, 0);
-  for (let tick = 0; tick < 4; tick++) await bench.run.tick();
-  assert.equal(bench.captured.length, 3);
-  assert.equal(bench.run.last?.every, 1);
-  const paces = bench.log.entries.filter(({ fields }) => fields.every !== undefined);
-  assert.deepEqual(paces.map(({ event, fields }) => [event, fields.every]), [
-    ["collector_stepped_back", 2],
-    ["collector_stepped_back", 4],
-    ["collector_comes_back", 2],
-    ["collector_comes_back", 1],
-  ]);
+  await bench.run.tick();
+  assert.match(bench.run.last?.skipped ?? "", /one tick of 2/);
+  assert.deepEqual([bench.run.last?.every, bench.captured.length], [2, 0]);
+  await bench.run.tick();
+  assert.deepEqual([bench.run.last?.every, bench.captured.length], [2, 1]);
   assert.equal(bench.run.missedRuns, 0, "a tick that is left out on purpose is not missed");
-});
-
-Deno.test("CollectorRun takes what a run cost the server for what it took, where the collector says so", async () => {
-  const bench = new Bench();
-  const slow = (collection: Collection) => async () => {
-    await bench.clock.advance(5_000);
-    return collection;
-  };
-  bench.collect = slow({ kind: "samples", data: {}, rows: 0, costMs: 3 });
-  await bench.run.run();
-  assert.equal(bench.run.last?.every, 1);
-  bench.collect = slow(samples());
-  await bench.run.run();
-  assert.equal(bench.run.last?.every, 2);
-});
-
-Deno.test("CollectorRun does not step back for a disk that is slow to store", async () => {
-  const bench = new Bench();
-  bench.capture = () => bench.clock.advance(5_000);
-  await bench.run.run();
-  assert.equal(bench.run.last?.durationMs, 5_000);
-  assert.equal(bench.run.last?.every, 1);
 });

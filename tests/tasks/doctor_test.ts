@@ -76,7 +76,10 @@ Deno.test("costFindings warns of a collector that takes long", async () => {
   const clock = new FakeClock();
   const slow: Collector = {
     name: "slow",
-    collect: () => Promise.resolve({ kind: "samples", data: {}, rows: 1, costMs: limits.hardRunMs + 1 }),
+    collect: async () => {
+      await clock.advance(limits.hardRunMs + 1);
+      return { kind: "samples", data: {}, rows: 1 };
+    },
   };
   const [finding] = await costFindings([slow], { clock, signal });
   assert.match(`${finding?.state} ${finding?.text}`, /^warn slow took 1001 ms/);

@@ -101,7 +101,10 @@ Deno.test("launch prints one command line with the agent's permissions and witho
     assert.deepEqual([code, stderr], [0, ""]);
     assert.match(stdout, /^[^\n]+\n$/);
     assert.match(stdout, / run --no-prompt --allow-net=localhost:5433,listener\.example:443 '?--allow-read=/);
-    assert.match(stdout, /--v8-flags=--max-old-space-size=96,--max-semi-space-size=1 \S*main\.ts start --config /);
+    assert.match(
+      stdout,
+      /--v8-flags=--max-old-space-size=96,--max-semi-space-size=4,--expose-gc \S*main\.ts start --config /,
+    );
     assert.doesNotMatch(stdout, /hunter2|allow-all|allow-run|allow-ffi|(?<!\S)-A/);
   });
 });

@@ -98,6 +98,6 @@ function statusReasons({ database, circuit, buffer, collectors }: AgentStatus): 
     ...circuit.state === "closed" ? [] : [`its circuit is ${circuit.state.replace("_", " ")}`],
     ...buffer.bytes > buffer.max_bytes / 2 ? ["its buffer is more than half full"] : [],
     ...failed.length === 0 ? [] : [`failed: ${failed.join(", ")}`],
-    ...rare.length === 0 ? [] : [`stepped back to spare the server: ${rare.join(", ")}`],
+    ...rare.length === 0 ? [] : [`slowed down to spare the server: ${rare.join(", ")}`],
   ];
 }

@@ -1,6 +1,6 @@
 /**
  * What the agent is measured against: one connection of the driver that reads the same rows in the plain way and makes
- * JSON of the same documents, with nothing around it. Each line on stdin is a cycle; answers each with a line of its
+ * JSON of the same documents, differences included, with nothing around it. Each line on stdin is a cycle; answers each with a line of its
  * processor time.
  *
  * The rows: sessions that are not idle and totals of all; every entry of pg_stat_statements, without texts, because a
@@ -21,6 +21,11 @@ const [host = "", port, database = "", user = "", password = ""] = Deno.args;
 const client = new Client({ host, port: Number(port), database, user, password, application_name: "bare", ssl: false });
 await client.connect();
 
+type Entry = Record<string, unknown>;
+
+/** The counters of the cycle before, by key. */
+let previous = new Map<string, Entry>();
+
 /** All that the agent's documents of one cycle hold. */
 async function readDocuments(): Promise<unknown[]> {
   const sessions = await rows(`select pid, datname, usename, application_name, client_addr, backend_start, xact_start,
@@ -31,9 +36,28 @@ async function readDocuments(): Promise<unknown[]> {
   const blockers = await rows(`select pid, pg_blocking_pids(pid) as blocking_pids from pg_stat_activity
     where wait_event_type = 'Lock'`);
   const locks = blockers.length === 0 ? [] : await rows("select * from pg_locks where not granted");
-  const top = statements.toSorted((one, other) => Number(other.total_exec_time) - Number(one.total_exec_time));
+  const top = rankByDelta(statements);
   const direct = blockers.map(({ pid, blocking_pids }) => ({ pid, blocking_pid: (blocking_pids as number[])[0] }));
-  return [{ sessions, states }, { statements: top.slice(0, statementsMax) }, { locks, direct }];
+  return [{ sessions, states }, { statements: top }, { locks, direct }];
+}
+
+/** The hundred that took the most since the cycle before, with what they took. */
+function rankByDelta(statements: readonly Entry[]): Entry[] {
+  const keyOf = ({ userid, dbid, queryid, toplevel }: Entry) => `${userid}/${dbid}/${queryid}/${toplevel}`;
+  const timeOf = (entry: Entry) =>
+    Number(entry.total_exec_time) - Number(previous.get(keyOf(entry))?.total_exec_time ?? 0);
+  const top = statements.toSorted((one, other) => timeOf(other) - timeOf(one)).slice(0, statementsMax);
+  const ranked = top.map((entry) => ({ ...entry, delta: difference(entry, previous.get(keyOf(entry))) }));
+  previous = new Map(statements.map((entry) => [keyOf(entry), entry]));
+  return ranked;
+}
+
+function difference(entry: Entry, before: Entry | undefined): Record<string, number> | null {
+  if (before === undefined) return null;
+  const counters = Object.keys(entry).filter((name) =>
+    !/^(userid|dbid|queryid|toplevel|query|stats_|m(in|ax|ean)_|stddev_)/.test(name)
+  );
+  return Object.fromEntries(counters.map((name) => [name, Number(entry[name]) - Number(before[name])]));
 }
 
 async function rows(text: string): Promise<Record<string, unknown>[]> {

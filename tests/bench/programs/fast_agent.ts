@@ -1,6 +1,7 @@
 /**
  * The whole agent as `start` runs it, but for the schedule: each line on stdin is a tick, and a minute on the monotonic
- * clock, so that all that is done every few minutes is done as often a cycle as in the real agent.
+ * clock, so that all that is done every few minutes is done as often a cycle as in the real agent. A `b` on stdin starts
+ * the burst recorder, which would otherwise have its probes in some cycles and not in others.
  *
  * Usage: as `main.ts`: `fast_agent.ts start --config PATH`
  *
@@ -9,6 +10,8 @@
 
 import process from "node:process";
 import { systemClock } from "../../../clock.ts";
+import { BurstRun } from "../../../tasks/burst_run.ts";
+import { Governor } from "../../../tasks/governor.ts";
 import { run } from "../../../tasks/start.ts";
 
 type Tick = () => Promise<void>;
@@ -30,6 +33,7 @@ async function tickOnCommand(...[, , { signal }, tick]: Parameters<Cron>): Promi
 async function readTicks(): Promise<void> {
   for await (const bytes of Deno.stdin.readable) {
     for (const byte of bytes) {
+      if (byte === 98) startRecorder?.();
       if (byte !== 10) continue;
       ticks += 1;
       next.resolve();
@@ -39,6 +43,13 @@ async function readTicks(): Promise<void> {
 }
 
 Object.defineProperty(Deno, "cron", { value: tickOnCommand });
+// What is measured is a whole cycle, with nothing left out.
+Governor.prototype.endCycle = () => {};
+const { start } = BurstRun.prototype;
+let startRecorder: (() => void) | null = null;
+BurstRun.prototype.start = function (...args) {
+  startRecorder = () => start.apply(this, args);
+};
 systemClock.monotonicMs = () => performance.now() + ticks * minuteMs;
 
 const stop = new AbortController();
