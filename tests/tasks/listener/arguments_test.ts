@@ -8,7 +8,9 @@ import assert from "node:assert/strict";
 import { readListenerArguments } from "../../../tasks/listener/arguments.ts";
 import { listenerPermissions } from "../../../tasks/listener/permissions.ts";
 
-const environment = (name: string) => ({ HOME: "/home/ada", INIT_CWD: "/home/ada/here" })[name];
+function environment(name: string): string | undefined {
+  return ({ HOME: "/home/ada", INIT_CWD: "/home/ada/here" } as Record<string, string>)[name];
+}
 
 Deno.test("readListenerArguments takes what is given and the defaults for the rest", () => {
   const read = readListenerArguments(["--port=0", "--keys-file", "keys", "--data", "../store", "--json"], environment);
