@@ -65,8 +65,11 @@ async function damageOf(path: string): Promise<Finding | null> {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
-  const command = `mv ${shellWord(path)} ${shellWord(`${path}.damaged`)}`;
-  return { name, state: "FAIL", text: `${path} is damaged: it is no database`, mend: { kind: "shell", command } };
+  const mend = {
+    kind: "advice" as const,
+    text: "start the agent: it takes over what is readable and sets the file aside",
+  };
+  return { name, state: "warn", text: `${path} is damaged: it is no database`, mend };
 }
 
 /** Room for a full buffer beside what is in it already. */
