@@ -12,7 +12,7 @@ import { logLevels } from "./extract_log.ts";
 import type { Live, News } from "./live.ts";
 import * as limits from "./limits.ts";
 import { type Parameters, readInteger, readSpan, readText, readWord } from "./parameters.ts";
-import { agents } from "./queries/agents.ts";
+import { agents, servers } from "./queries/agents.ts";
 import { documentOfId } from "./queries/documents.ts";
 import { logEntries, logEntry } from "./queries/log.ts";
 import { now } from "./queries/now.ts";
@@ -44,6 +44,7 @@ export function createApi({ database, live, nowMs, stop }: ApiParts): Hono {
     ...readSpan(read(context), nowMs()),
     points: readInteger(read(context), "points", { min: 10, max: limits.pointsMax, otherwise: 1_000 }),
   });
+  api.get("/servers", (context) => context.json({ nowMs: nowMs(), servers: servers(database) }));
   api.get("/agents", (context) => context.json({ nowMs: nowMs(), agents: agents(database, nowMs()) }));
   api.get("/now", (context) => {
     const atMs = readInteger(read(context), "at", { min: 0, max: idMax, otherwise: nowMs() + limits.clockAheadMs });

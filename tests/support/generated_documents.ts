@@ -196,7 +196,7 @@ export class GeneratedAgent {
       },
       loss: {
         ...{ evicted_records: 0, evicted_bytes: 0, rejected_records: 0, quarantined_records: 0, quarantined_files: 0 },
-        ...{ unstored_records: 0, ranges, log_bytes_skipped: 0, missed_runs: 0 },
+        ...{ unstored_records: 0, ranges, log_bytes_skipped: 0, log_tails_lost: 0, missed_runs: 0 },
       },
       circuit: { state: "closed", consecutive_failures: 0 },
       collectors: ["pg_stat_activity", "pg_stat_statements", "pg_locks", "system_metrics"].map((name) => (

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** @import { AgentSummary } from "../queries/agents.ts" */
+/** @import { Server } from "../queries/agents.ts" */
 /** @import { Route } from "./router.js" */
 
 import { ApiError, ask, listen } from "./api.js";
@@ -25,8 +25,8 @@ import { timeView } from "./view_time.js";
  *
  * @typedef {object} Context
  * @property {Route} route
- * @property {AgentSummary | null} agent the chosen server's
- * @property {AgentSummary[]} agents
+ * @property {Server | null} agent the chosen server's
+ * @property {Server[]} agents
  * @property {HTMLElement} root where it goes
  * @property {AbortSignal} signal aborted when the view is let go
  * @property {() => number} nowMs the listener's time
@@ -51,6 +51,9 @@ const views = {
 };
 const inNavigation = ["now", "time", "statements", "log", "requests", "agents"];
 
+/** After drawing anew, a page rests for so many times as long. */
+const restFactor = 3;
+
 /** How long a list of agents is good for when nothing arrives. */
 const agentsMs = 20_000;
 
@@ -59,7 +62,7 @@ const nav = /** @type {HTMLElement} */ (document.getElementById("nav"));
 const live = /** @type {HTMLElement} */ (document.getElementById("live"));
 const server = /** @type {HTMLSelectElement} */ (document.getElementById("server"));
 
-/** @type {AgentSummary[]} */
+/** @type {Server[]} */
 let agents = [];
 let aheadMs = 0;
 let mounted = new AbortController();
@@ -78,10 +81,10 @@ function chosenAgent() {
 }
 
 async function loadAgents() {
-  /** @type {{ nowMs: number, agents: AgentSummary[] }} */
-  const answer = await ask("agents", new AbortController().signal);
+  /** @type {{ nowMs: number, servers: Server[] }} */
+  const answer = await ask("servers", new AbortController().signal);
   aheadMs = answer.nowMs - Date.now();
-  agents = answer.agents;
+  agents = answer.servers;
   showServers();
 }
 
@@ -162,12 +165,15 @@ async function update() {
     return;
   }
   drawing = true;
+  const startMs = performance.now();
   try {
     await loadAgents();
     await redraw?.();
   } catch {
     // The state of the connection is shown; the next news draws again.
   }
+  // A page that is slow to draw, of a thousand agents, spends most of its time at rest.
+  await new Promise((resolve) => setTimeout(resolve, (performance.now() - startMs) * restFactor));
   drawing = false;
   if (again) {
     again = false;

@@ -6,7 +6,6 @@
  * @module
  */
 
-/** @import { Hole } from "../sequences.ts" */
 /** @typedef {import("uplot")} Plot */
 /** @typedef {import("uplot").Options} PlotOptions */
 
@@ -35,7 +34,7 @@ const UPlot = /** @type {any} */ (globalThis).uPlot;
  * @property {number} fromMs
  * @property {number} toMs
  * @property {number} [max] the least upper end of the scale
- * @property {Hole[]} [holes]
+ * @property {{ fromMs: number, toMs: number }[]} [holes]
  * @property {number} [height]
  * @property {(fromMs: number, toMs: number) => void} [onZoom]
  * @property {(atMs: number) => void} [onChoose] at a click, or Enter
@@ -227,7 +226,7 @@ function timeLabels(plot, ticks) {
 
 /**
  * @param {Plot} plot
- * @param {Hole[]} holes
+ * @param {{ fromMs: number, toMs: number }[]} holes
  */
 function drawHoles(plot, holes) {
   const { ctx, bbox } = plot;

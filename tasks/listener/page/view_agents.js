@@ -17,6 +17,9 @@ import { reasonOf } from "./view_time.js";
 /** @type {import("./app.js").View} */
 export const agentsView = { title: "Agents", types: [], mount };
 
+/** Agents that are shown: those in trouble first. */
+const cardsMax = 100;
+
 const order = { silent: 0, warning: 1, ok: 2 };
 const words = { silent: "silent", warning: "needs a look", ok: "well" };
 
@@ -38,7 +41,11 @@ async function mount({ root, signal }) {
           h("code", null, "deno task doctor"),
           " there.",
         )
-        : h("div.agents", null, ...sorted.map((agent) => card(agent, { nowMs, open: agents.length === 1 }))),
+        : h(
+          "div.agents",
+          null,
+          ...sorted.slice(0, cardsMax).map((agent) => card(agent, { nowMs, open: agents.length === 1 })),
+        ),
     );
   };
   await draw();
@@ -48,9 +55,9 @@ async function mount({ root, signal }) {
 /** @param {AgentSummary[]} agents */
 function summary(agents) {
   const troubled = agents.filter(({ health }) => health.state !== "ok").length;
-  return agents.length === 0
-    ? ""
-    : `${plural(agents.length, "agent")}, ${troubled === 0 ? "all well" : `${troubled} to look at`}`;
+  if (agents.length === 0) return "";
+  const shown = agents.length > cardsMax ? `; the first ${cardsMax} are shown, those in trouble before the others` : "";
+  return `${plural(agents.length, "agent")}, ${troubled === 0 ? "all well" : `${troubled} to look at`}${shown}`;
 }
 
 /**

@@ -17,6 +17,8 @@ import { bytes, clock, count, duration, percent, plural } from "./format.js";
 import { spanChoice, table } from "./parts.js";
 import { addressOf, changeSettings, spanOf } from "./router.js";
 
+/** Rows of the list of holes. */
+const holesShownMax = 50;
 /** Wait events with a colour of their own; the others are one. */
 const eventsMax = 9;
 
@@ -71,7 +73,8 @@ function pointsFor(root) {
 
 /** @param {{ answer: SeriesAnswer, signal: AbortSignal }} parts */
 function chartsOf({ answer, signal }) {
-  const { groups, fromMs, toMs, holes } = answer;
+  const { groups, fromMs, toMs } = answer;
+  const holes = [...answer.holes, ...answer.pauses];
   const shared = {
     ...{ fromMs, toMs, holes },
     onZoom: (/** @type {number} */ from, /** @type {number} */ to) => changeSettings({ from, to, span: null }),
@@ -196,35 +199,42 @@ function rank(event) {
 }
 
 /** @param {SeriesAnswer} answer */
-function holesSection({ holes }) {
+function holesSection({ holes, pauses }) {
   const title = "Holes in the data";
-  if (holes.length === 0) {
+  if (holes.length + pauses.length === 0) {
     return section(
       title,
       null,
       h("p.hint", null, "None: every document that the agent numbered in this span has arrived."),
     );
   }
-  const rows = holes.slice(0, 50).map((hole) =>
+  const all = [
+    ...holes.map((hole) => ({ ...hole, missing: hole.to - hole.from + 1, words: reasonOf(hole) })),
+    ...pauses.map((pause) => ({
+      ...pause,
+      missing: 0,
+      words: "nothing was collected: the agent did not run, or its server was not there",
+    })),
+  ].sort((a, b) => b.fromMs - a.fromMs);
+  const rows = all.slice(0, holesShownMax).map(({ fromMs, toMs, missing, words }) =>
     h(
       "tr",
       null,
-      h("td", null, `${clock(hole.fromMs)} – ${clock(hole.toMs)}`),
-      h("td.number", null, duration(hole.toMs - hole.fromMs)),
-      h("td.number", null, count(hole.to - hole.from + 1)),
-      h("td", null, reasonOf(hole)),
+      h("td", null, `${clock(fromMs)} – ${clock(toMs)}`),
+      h("td.number", null, duration(toMs - fromMs)),
+      h("td.number", null, count(missing)),
+      h("td", null, words),
     )
   );
-  const columns = [{ title: "Between" }, { title: "Length", className: "number" }, {
-    title: "Documents",
-    className: "number",
-  }, { title: "What became of them" }];
-  const missing = holes.reduce((sum, { from, to }) => sum + to - from + 1, 0);
-  return section(
-    title,
-    h("span.hint", null, `${plural(missing, "document")} missing; hatched above`),
-    table({ label: title, columns }, rows),
-  );
+  const columns = [
+    { title: "Between" },
+    { title: "Length", className: "number" },
+    { title: "Missing", className: "number" },
+    { title: "What became of them" },
+  ];
+  const missing = all.reduce((sum, one) => sum + one.missing, 0);
+  const aside = h("span.hint", null, `${plural(missing, "document")} missing; hatched above`);
+  return section(title, aside, table({ label: title, columns, stack: true }, rows));
 }
 
 /** What the agent says of a hole, in words. @param {Hole} hole */

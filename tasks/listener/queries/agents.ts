@@ -58,6 +58,22 @@ export interface AgentSummary {
   health: { state: "ok" | "warning" | "silent"; reasons: string[] };
 }
 
+/** A server, as one chooses it: the agent on it. */
+export interface Server {
+  id: number;
+  project: string;
+  host: string;
+}
+
+/** The servers of all agents, by project and host. */
+export function servers(database: Database): Server[] {
+  return database.all("SELECT agent_id, project, host FROM agent ORDER BY project, host LIMIT ?", agentsMax).map((
+    row,
+  ) => (
+    { id: Number(row.agent_id), project: String(row.project), host: String(row.host) }
+  ));
+}
+
 /** All agents, by project and host. */
 export function agents(database: Database, nowMs: number): AgentSummary[] {
   return database.all("SELECT * FROM agent ORDER BY project, host LIMIT ?", agentsMax).map((row) => {

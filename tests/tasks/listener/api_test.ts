@@ -76,6 +76,18 @@ Deno.test("createApi answers a day within bounds, and reads no table whole", asy
     const { entries, more, counts } = (await ask(`/log?agent=1&${span}&limit=50`)).body;
     assert.deepEqual([entries.length, more], [50, true]);
     assert.ok(counts.at.length <= 121);
+    const errors = (counts.levels.ERROR as number[]).reduce((sum, count) => sum + count, 0);
+    assert.equal(
+      errors,
+      database.get(
+        "SELECT count(*) AS c FROM log_entry WHERE agent_id = 1 AND severity = 6 AND at >= ?",
+        nowMs - dayMs,
+      )!.c,
+    );
+    const history = (await ask(`/statements/${statements[0].id}?${span}&points=100`)).body;
+    assert.ok(history.at.length <= 110);
+    const calls = (history.series.calls as number[]).reduce((sum, count) => sum + count, 0);
+    assert.equal(calls, statements[0].calls);
     assert.ok((await ask("/requests?kind=all")).body.requests.length <= 500);
   });
   const others = [
