@@ -189,7 +189,7 @@ async function saveInto(
     if (damaged !== null) {
       const documents = damaged.documents({ from, to: nextSequence - 1 });
       const saved = until(documents, () => clock.monotonicMs() > deadlineMs, settled);
-      await store.restore(saved);
+      await store.restore(withMarks(saved, books));
       // Of an earlier time: what was delivered since is waiting again.
       const again = isCurrent || note === null ? 0 : await store.countUpTo(note.settled);
       books.enter({ change: { deliveredRecords: Math.max(0, books.state.deliveredRecords - again) } });
@@ -230,6 +230,18 @@ function readState(damaged: DamagedFile | null): OutboxState | null {
     return { ...emptyState, ...parseState(damaged?.value(stateKey)) };
   } catch {
     return null;
+  }
+}
+
+/**
+ * Has the ledger's mark follow those that the documents bear: they may be of a ledger that could not be read, and must
+ * not pass for having told what is found lost only now.
+ */
+function* withMarks(documents: Iterable<SavedDocument>, books: Books): Generator<SavedDocument> {
+  for (const document of documents) {
+    const mark = Math.max(books.losses.mark, document.header.tells ?? 0);
+    books.enter({ change: {}, losses: { ...books.losses, mark } });
+    yield document;
   }
 }
 

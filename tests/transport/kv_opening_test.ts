@@ -6,8 +6,9 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { chunkKey, lossesKey } from "../../transport/kv_records.ts";
 import { type Account, accountLine } from "../support/ledger.ts";
-import { OutboxFolder } from "../support/outbox_folder.ts";
+import { OutboxFolder, putStatus } from "../support/outbox_folder.ts";
 import { draftOf } from "../support/drafts.ts";
 import { seededRandom, takeSeed } from "../support/seeded_random.ts";
 
@@ -123,6 +124,23 @@ Deno.test("openStore tells what went with a damaged file until the listener has 
   assert.equal(outbox.status().loss.quarantinedFiles, 1);
   assert(outbox.status().loss.quarantinedRecords >= sizes.length - 10);
   await outbox.close();
+});
+
+Deno.test("openStore does not take a status from before the damage for having told of it", async () => {
+  await using folder = await OutboxFolder.create();
+  const outbox = await folder.open();
+  for (let sequence = 1; sequence <= 9; sequence++) await outbox.put(draftOf(`${sequence}`));
+  for (const sequence of [1, 3, 5]) await outbox.reject(sequence, "marks");
+  await putStatus(outbox);
+  await outbox.close();
+  const kv = await Deno.openKv(folder.file);
+  await kv.set(lossesKey, "unreadable");
+  await kv.delete(chunkKey(7, 0));
+  kv.close();
+  const again = await folder.open();
+  while (await folder.deliver(again));
+  assertExplained("a ledger that cannot be read", await folder.drain(again));
+  await again.close();
 });
 
 Deno.test("openStore keeps the file of a newer agent untouched and begins a new one behind it", async () => {
