@@ -157,10 +157,12 @@ export class LogRun {
   }
 
   async #take({ records, stateAfter }: LogChunk): Promise<void> {
+    // One look at the clock and at the outbox for all of them, and one more after each document.
+    let nowMs = this.#options.clock.monotonicMs();
+    let keepEvery = this.#keepEvery();
     for (const [index, { entry }] of records.entries()) {
-      const nowMs = this.#options.clock.monotonicMs();
       this.#options.onEntry?.(entry);
-      const carried = this.#mustDrop(entry) ? null : this.#redacted(entry);
+      const carried = this.#mustDrop(entry, keepEvery) ? null : this.#redacted(entry);
       if (carried === null) {
         this.#entriesDropped += 1;
         this.#batch.drop(nowMs);
@@ -168,6 +170,8 @@ export class LogRun {
       if (!this.#batch.isFull) continue;
       this.#batch.note(stateAfter(index + 1));
       await this.#store();
+      nowMs = this.#options.clock.monotonicMs();
+      keepEvery = this.#keepEvery();
     }
     this.#batch.note(stateAfter(records.length));
   }
@@ -185,14 +189,18 @@ export class LogRun {
   }
 
   /** When the outbox fills up, entries below WARNING are left out: every other one, then more, evenly. */
-  #mustDrop(entry: LogEntry): boolean {
-    if (keptLevels.has(entry.level)) return false;
-    const { bytes, maxBytes } = this.#options.outbox.status();
-    const fill = bytes / maxBytes;
-    if (fill < limits.logThinningFill) return false;
-    const keepEvery = 2 ** Math.ceil((fill - limits.logThinningFill) / (1 - limits.logThinningFill) * 6);
+  #mustDrop(entry: LogEntry, keepEvery: number): boolean {
+    if (keepEvery === 1 || keptLevels.has(entry.level)) return false;
     this.#lowEntries += 1;
     return this.#lowEntries % keepEvery !== 0;
+  }
+
+  /** Of the entries below WARNING, one of so many is kept. */
+  #keepEvery(): number {
+    const { bytes, maxBytes } = this.#options.outbox.status();
+    const fill = bytes / maxBytes;
+    if (fill < limits.logThinningFill) return 1;
+    return 2 ** Math.ceil((fill - limits.logThinningFill) / (1 - limits.logThinningFill) * 6);
   }
 
   #store(): Promise<void> {

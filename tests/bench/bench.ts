@@ -24,11 +24,11 @@ import { writeLogs, type WrittenLogs } from "./written_logs.ts";
 /** How much is done: `full` within 12 minutes, `quick` within 2. */
 const scales = {
   full: {
-    ...{ rounds: 15, runs: 5, logRuns: 3, memoryRuns: 3, cycles: 100 },
+    ...{ rounds: 15, runs: 5, logRuns: 3, parseRuns: 7, memoryRuns: 3, cycles: 100 },
     ...{ logBytes: 100e6, documents: 400, lines: [8, 2], troubleShare: 1 },
   },
   quick: {
-    ...{ rounds: 5, runs: 2, logRuns: 1, memoryRuns: 1, cycles: 10 },
+    ...{ rounds: 4, runs: 2, logRuns: 1, parseRuns: 3, memoryRuns: 1, cycles: 5 },
     ...{ logBytes: 20e6, documents: 100, lines: [3, 1], troubleShare: 0.2 },
   },
 };
@@ -73,14 +73,14 @@ class Bed implements AsyncDisposable {
 }
 
 async function measure(group: Group, bed: Bed, scale: typeof scales.full): Promise<Figure[]> {
-  const { rounds, runs, logRuns, memoryRuns, cycles, logBytes, documents, lines, troubleShare } = scale;
+  const { rounds, runs, logRuns, parseRuns, memoryRuns, cycles, logBytes, documents, lines, troubleShare } = scale;
   if (group === "cycle") return await measureCycles(await bed.server(), { rounds });
   if (group === "outbox") return await measureOutbox({ runs, documents });
   if (group === "start") return await measureStart(await bed.server(), { runs });
   if (group === "governor") return await measureGovernor(await bed.server(), { share: troubleShare });
   const logs = await bed.logs();
   if (group === "logs") {
-    return await measureLogs(logs, { runs: logRuns, correlatedLines: lines[0]!, plainLines: lines[1]! });
+    return await measureLogs(logs, { runs: logRuns, parseRuns, correlatedLines: lines[0]!, plainLines: lines[1]! });
   }
   const options = { runs: memoryRuns, cycles, logFile: logs.files.stderr, drainedBytes: logBytes };
   return await measureMemory(await bed.server(), options);

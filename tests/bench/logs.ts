@@ -18,15 +18,15 @@ import type { WrittenLogs } from "./written_logs.ts";
 
 export interface LogsOptions {
   runs: number;
+  /** Of parsing alone: a process each, so that few would say little. */
+  parseRuns: number;
   /** Lines with an id, and without one. */
   correlatedLines: number;
   plainLines: number;
 }
 
-/** A process each, so that few would say little. */
-const parseRuns = 7;
 /** pgbadger takes its time: of this much of each file. */
-const pgbadgerBytes = 10e6;
+const pgbadgerBytes = 20e6;
 const uuid = "0b0e8a3e-7a3a-4a53-9d55-00000000000f";
 
 export async function measureLogs(written: WrittenLogs, options: LogsOptions): Promise<Figure[]> {
@@ -41,16 +41,17 @@ export async function measureLogs(written: WrittenLogs, options: LogsOptions): P
 }
 
 async function measureFormat(written: WrittenLogs, options: LogsOptions & { format: LogFormat }): Promise<Figure[]> {
-  const { format, runs } = options;
+  const { format, runs, parseRuns } = options;
   const file = written.files[format];
   const megabytes = (await Deno.stat(file)).size / 1e6;
-  const [parse, lines, json]: [number[], number[], number[]] = [[], [], []];
+  const [parse, lines, slices, json]: [number[], number[], number[], number[]] = [[], [], [], []];
   let entries = 0;
   for (let run = 0; run < parseRuns; run++) {
     const report = await read(written, { format, way: "parse" });
     entries = report.count;
     parse.push(megabytes / report.seconds);
     lines.push(megabytes / (await read(written, { format, way: "lines" })).seconds);
+    slices.push(megabytes / (await read(written, { format, way: "slices" })).seconds);
     if (format === "jsonlog") json.push(megabytes / (await read(written, { format, way: "json" })).seconds);
   }
   const reference = format === "jsonlog"

@@ -2,7 +2,7 @@
  * Reads one log file once, in one of several ways, and prints how many seconds that took and how many entries or lines
  * there were: one JSON object. One way a process, so that none finds warm what another has left.
  *
- * Usage: `parse_log.ts FILE FORMAT PREFIX parse|lines|json`
+ * Usage: `parse_log.ts FILE FORMAT PREFIX parse|lines|slices|json`
  *
  * @module
  */
@@ -12,8 +12,8 @@ import type { LogFormat } from "../../../collectors/logs/log_parser.ts";
 import { TimeZone } from "../../../collectors/logs/timezone.ts";
 import * as limits from "../../../limits.ts";
 
-/** The parser, splitting into lines, or `JSON.parse` of every line. */
-export type Way = "parse" | "lines" | "json";
+/** The parser, splitting into lines in two ways, or `JSON.parse` of every line. */
+export type Way = "parse" | "lines" | "slices" | "json";
 
 /** What a run took, and what it found. */
 export interface ParseReport {
@@ -38,8 +38,31 @@ function parse(): number {
   return entries + parser.finish().length;
 }
 
-/** Whole blocks are decoded, as the fastest plain way does. */
+/**
+ * Each line becomes a string of its own, as what is kept of a log has to be. Splitting a decoded block is several times as
+ * fast, because V8 then hands out slices, each of which keeps its whole block in memory.
+ */
 function splitIntoLines(use: (line: string) => unknown): number {
+  const decoder = new TextDecoder();
+  let held = new Uint8Array(0);
+  let count = 0;
+  eachBlock((block) => {
+    const bytes = new Uint8Array(held.length + block.length);
+    bytes.set(held);
+    bytes.set(block, held.length);
+    let start = 0;
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+      use(decoder.decode(bytes.subarray(start, end)));
+      start = end + 1;
+      count += 1;
+    }
+    held = bytes.slice(start);
+  });
+  return count;
+}
+
+/** What V8 can do when nothing is kept: whole blocks are decoded and split into slices. */
+function sliceIntoLines(use: (line: string) => unknown): number {
   const decoder = new TextDecoder();
   let [rest, count] = ["", 0];
   eachBlock((block) => {
@@ -55,7 +78,8 @@ let chars = 0;
 const ways: Record<Way, () => number> = {
   parse,
   lines: () => splitIntoLines((line) => chars += line.length),
-  json: () => splitIntoLines((line) => chars += JSON.parse(line).message?.length ?? 0),
+  slices: () => sliceIntoLines((line) => chars += line.length),
+  json: () => sliceIntoLines((line) => chars += JSON.parse(line).message?.length ?? 0),
 };
 
 const startMs = performance.now();
