@@ -119,7 +119,7 @@ export const answerBodyMs = 1_000;
  * half a minute, and a hundred agents are two thousand requests a second to a listener that has just come back.
  */
 export const backlogDocumentsPerS = 20;
-/** And in bytes as stored: the whole buffer of 100 MB within three minutes, on a hundredth of a gigabit's line. */
+/** And in bytes as stored: 100 MB of large documents within three minutes, on a hundredth of a gigabit's line. */
 export const backlogBytesPerS = 1_000_000;
 /** A large backlog begins after a random part of this: the agents of a fleet notice in the same second. */
 export const backlogDelayMaxMs = 5_000;
@@ -279,8 +279,8 @@ export const logRecordBytesMax = 4 * 1024 * 1024;
 export const logGiantTextBytesMax = 64 * 1024;
 /** Texts of such a record that are kept: jsonlog has 29 keys with a value each, csvlog 26 columns. */
 export const logGiantTextsMax = 128;
-/** Entries of stderr that wait for lines of theirs while other processes write in between. */
-export const logOpenEntriesMax = 16;
+/** Entries of stderr that wait for lines of theirs while other processes write in between; never fewer than half. */
+export const logOpenEntriesMax = 32;
 /** Processes whose user and database are remembered, to read lines of theirs that forge another. */
 export const logSessionsMax = 1_000;
 /** Conversions of local time that are remembered, ten minutes each. */
@@ -292,21 +292,45 @@ export const logBlockBytes = 256 * 1024;
 
 /** Between two looks at the logs: new lines are noticed within a second. */
 export const logPollMs = 700;
+/** And while they are being written: what is truncated away unseen is what was written in this time. */
+export const logActivePollMs = 200;
+/** Reading lets the files be looked at after so long, whatever is left to read. */
+export const logTurnMs = 200;
 /** After so long the server is asked anew how it logs: a reload may have changed it. */
 export const logSettingsMs = 5 * 60 * 1_000;
 /** Of a file's beginning, what it is known again by. */
 export const logHeadBytesMax = 1_024;
 /** A file that was written longer ago holds no entry of which only a part is written yet. */
 export const logRestMs = 50;
-/** Blocks that are read of a log before the others have their turn and the files are looked at again: 8 MB. */
-export const logBlocksPerTurn = 32;
+/** Blocks that are read of a log before the others have their turn: 2 MB. */
+export const logBlocksPerTurn = 8;
 /** A deleted file is let go after so many reads in a row that brought nothing. */
 export const logGoneReads = 10;
+/** A file that has been silent for so many looks is closed: a minute. */
+export const logQuietReads = 90;
+/** From then on it is looked at in every so many-th look, unless it is among the few that were written last. */
+export const logQuietLooks = 8;
+/** These: one for each server of a machine that writes into the same folder. */
+export const logWatchedFiles = 8;
+/** The folder is listed while its time is not older than this: some file systems know but seconds, FAT two. */
+export const logFolderTimeMs = 2_500;
+/** And at least this often, for the times of the files that tell which of them are worth following. */
+export const logListMs = 60_000;
+/** After a rotation its files are searched in so many looks: a list that is made meanwhile may lack one. */
+export const logSearchLooks = 3;
+/** A sibling that may not be read is tried again in every so many-th look. */
+export const logRetryLooks = 64;
+/** Lists that have to lack a file before it counts as gone. */
+export const logFindAttempts = 3;
+/** Times that the file system gives are those of its last tick, and behind the clock. */
+export const logClockSlackMs = 1_000;
 /** Files that are followed at once, the most recently written first. */
 export const logFilesMax = 64;
 /** A file that lags so far behind another format of the same log is no longer written. */
 export const logFormatStaleMs = 10 * 60 * 1_000;
-/** Generations of a log whose heads are remembered as read to their end. */
+/** Rotated files of one log that are considered, the most recently written: logrotate keeps some ten. */
+export const logSiblingsMax = 48;
+/** Heads of generations that were read to their end: those of the siblings, and the last ones that have gone. */
 export const logGenerationsRemembered = 64;
 /** From this share of the outbox's cap on, entries below WARNING are thinned out. */
 export const logThinningFill = 0.5;

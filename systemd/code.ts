@@ -97,10 +97,11 @@ async function packageFiles(lock: string): Promise<WantedFile[]> {
     const [, name, version] = /^(@?[^@]+)@([^_]+)/.exec(key)!;
     const from = join(npmCache, registry, name!);
     const to = `${cachePath}/npm/${registry}/${name}`;
-    files.push({ path: `${to}/registry.json`, mode: 0o644, content: await trimmedListing(from, version!) });
-    for (const path of (await filesBelow(join(from, version!))).filter((path) => isRun(relative(from, path)))) {
-      files.push({ path: `${to}/${relative(from, path)}`, mode: 0o644, content: { copyOf: path } });
-    }
+    const paths = (await filesBelow(join(from, version!))).filter((path) => isRun(relative(from, path)));
+    if (paths.length === 0) throw new Error(`Cannot copy package ${key} because ${from} does not have it`);
+    files.push(
+      ...paths.map((path) => ({ path: `${to}/${relative(from, path)}`, mode: 0o644, content: { copyOf: path } })),
+    );
   }
   return files;
 }
@@ -109,13 +110,6 @@ async function packageFiles(lock: string): Promise<WantedFile[]> {
 function isRun(path: string): boolean {
   return /(?:\.[cm]?js|\.json|\/licen[cs]e[^/]*)$/i.test(path) &&
     !/\/(?:tests?|\.[^/]+)(?:\/|$)|\/test\.js$/.test(path);
-}
-
-/** The registry's listing of a package without other versions and dates: it would differ from day to day. */
-async function trimmedListing(folder: string, version: string): Promise<Uint8Array> {
-  const { name, versions } = JSON.parse(await Deno.readTextFile(join(folder, "registry.json")));
-  const listing = { name, "dist-tags": { latest: version }, versions: { [version]: versions[version] } };
-  return encode(JSON.stringify(listing));
 }
 
 async function runDeno(args: string[], cwd: string): Promise<string> {

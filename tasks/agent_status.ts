@@ -40,7 +40,7 @@ export interface AgentStatusSources {
   usage: () => ProcessUsage;
   governor: Governor;
   /** What follows the server's logs; null when none are followed. */
-  logs: { readonly progress: readonly LogProgress[]; readonly bytesSkipped: number } | null;
+  logs: { readonly progress: readonly LogProgress[]; readonly bytesSkipped: number; readonly tailsLost: number } | null;
   clock: Clock;
   /** When the agent started, on the monotonic clock. */
   startedMs: number;
@@ -101,6 +101,7 @@ export class AgentStatusCollector implements Collector {
       unstored_records: loss.unstoredRecords,
       ranges: loss.untold.ranges.map(reportedRange),
       log_bytes_skipped: this.#sources.logs?.bytesSkipped ?? 0,
+      log_tails_lost: this.#sources.logs?.tailsLost ?? 0,
       missed_runs: this.#sources.runs.reduce(
         (total, { missedRuns }) => total + missedRuns,
         this.#sources.missedBefore,

@@ -75,7 +75,7 @@ export async function run(context: CommandContext): Promise<number> {
   const findings = problems.map(problemFinding);
   const config = loaded.kind === "loaded" ? loaded.config : null;
   if (config !== null) {
-    const surroundings = given ?? { user: "$(id -un)", dropIn: null, isActive: false };
+    const surroundings = given ?? { user: "bitville-postgres-agent", dropIn: null, isActive: false };
     findings.push(...await examine(config, { context, surroundings, warnings: loaded.warnings }));
   }
   await context.print(values.json ? jsonReport(findings, config) : textReport(findings, config));

@@ -5,7 +5,7 @@
  */
 
 import { detachEntry, type LogEntry } from "../collectors/logs/entry.ts";
-import type { FamilyState } from "../collectors/logs/log_family.ts";
+import type { FamilyState } from "../collectors/logs/log_family_state.ts";
 import * as limits from "../limits.ts";
 
 /** Collects entries until it is time to send them. */

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from "../clock.ts";
-import type { FamilyState, LogChunk } from "../collectors/logs/log_family.ts";
+import type { FamilyState, LogChunk, LogLoss } from "../collectors/logs/log_family_state.ts";
 import { LogFollower, type LogProgress } from "../collectors/logs/log_follower.ts";
 import type { LogSettingsReader } from "../collectors/logs/log_settings.ts";
 import type { LogEntry } from "../collectors/logs/entry.ts";
@@ -31,6 +31,14 @@ export interface LogRunOptions {
   log: Log;
 }
 
+/** What is stored of all logs together. */
+interface Summary {
+  bytesSkipped: number;
+  tailsLost: number;
+  /** Wall time of the last look; null before the first. */
+  lookedMs: number | null;
+}
+
 /** Checkpoints of logs by their path, and one for all of them together. */
 const filePrefix = "log:";
 const summaryName = "logs";
@@ -47,6 +55,8 @@ export class LogRun {
   #running: Promise<void> | null = null;
   #lowEntries = 0;
   #bytesSkipped = 0;
+  #tailsLost = 0;
+  #lookedMs: number | null = null;
   #entriesDropped = 0;
 
   constructor(options: LogRunOptions) {
@@ -61,6 +71,11 @@ export class LogRun {
   /** Bytes of logs that were gone before they were read, since the buffer was made. */
   get bytesSkipped(): number {
     return this.#bytesSkipped;
+  }
+
+  /** Times that a log ended unread, since the buffer was made: what it held beyond the bytes counted is not known. */
+  get tailsLost(): number {
+    return this.#tailsLost;
   }
 
   /** Entries left out because they came faster than they could be carried, since the start. */
@@ -85,12 +100,14 @@ export class LogRun {
     await this.#retry(async () => this.#follower = await this.#open());
     while (!signal.aborted) {
       await settings.refresh(signal);
+      let isActive = false;
       try {
-        await this.#round();
+        isActive = await this.#round();
       } catch (error) {
         log.error("log_collection_failed", { error: errorMessage(error) });
       }
-      if (this.#follower?.isBehind !== true) await clock.sleep(limits.logPollMs, signal);
+      if (this.#follower?.isBehind === true) continue;
+      await clock.sleep(isActive ? limits.logActivePollMs : limits.logPollMs, signal);
     }
     // What waits is stored once; a full disk keeps its position, and the next start reads it again.
     await this.#storeOnce().catch((error) => log.warning("log_batch_kept_in_file", { error: errorMessage(error) }));
@@ -99,33 +116,44 @@ export class LogRun {
   async #open(): Promise<LogFollower> {
     const { path, outbox, clock, log, settings } = this.#options;
     const stored = await outbox.checkpoints(filePrefix);
-    const summary = (await outbox.checkpoints(summaryName)).get(summaryName);
-    const states = readStates(stored);
-    this.#bytesSkipped = readSkipped(summary);
-    if (summary === undefined) log.info("log_collection_begins", { path, at: "the end of every file" });
-    const onLoss = (fields: { file: string; bytes: number; since: string }) => {
-      this.#bytesSkipped += fields.bytes;
-      log.error("log_bytes_skipped", fields);
-    };
-    const nowMs = () => clock.now().getTime();
-    return new LogFollower(
-      { path, settings: () => settings.settings, nowMs, log, onLoss },
-      summary === undefined ? null : states,
-    );
+    const summary = readSummary((await outbox.checkpoints(summaryName)).get(summaryName));
+    [this.#bytesSkipped, this.#tailsLost, this.#lookedMs] = [summary.bytesSkipped, summary.tailsLost, summary.lookedMs];
+    if (summary.lookedMs === null) log.info("log_collection_begins", { path, at: "the end of every file" });
+    return new LogFollower({
+      path,
+      settings: () => settings.settings,
+      nowMs: () => clock.now().getTime(),
+      monotonicMs: () => clock.monotonicMs(),
+      log,
+      onLoss: (loss) => this.#noteLoss(loss),
+    }, { states: readStates(stored), lookedMs: summary.lookedMs });
   }
 
-  async #round(): Promise<void> {
+  #noteLoss(loss: LogLoss): void {
+    this.#bytesSkipped += loss.bytes;
+    this.#tailsLost += 1;
+    if (loss.bytes > 0) this.#options.log.error("log_bytes_skipped", { ...loss });
+  }
+
+  /** Looks, reads and stores what is due. Returns whether there was anything to read. */
+  async #round(): Promise<boolean> {
     const follower = this.#follower;
-    if (follower === null) return;
-    const first = follower.progress.length === 0;
-    await follower.look();
-    // Where the first look has begun is stored at once: the lines from here on are ours.
-    if (first && follower.progress.length > 0) await this.#saveBeginning(follower);
+    if (follower === null) return false;
+    const changed = await follower.look();
+    const isFirst = this.#lookedMs === null && follower.lookedMs !== null;
+    this.#lookedMs = follower.lookedMs;
+    // What a look has found is stored before it is read, with all that was read before.
+    for (const state of changed) this.#batch.note(state);
+    if (changed.length > 0) await this.#store();
+    else if (isFirst) await this.#retry(() => this.#options.outbox.saveCheckpoints(this.#checkpointsOf([])));
+    let isActive = false;
     for await (const chunk of follower.read()) {
+      isActive = true;
       await this.#take(chunk);
       if (this.#stopping.signal.aborted) break;
     }
     if (this.#batch.isDue(this.#options.clock.monotonicMs())) await this.#store();
+    return isActive;
   }
 
   async #take({ records, stateAfter }: LogChunk): Promise<void> {
@@ -199,18 +227,18 @@ export class LogRun {
     onStored();
   }
 
-  async #saveBeginning(follower: LogFollower): Promise<void> {
-    const states = follower.states();
-    await this.#retry(() => this.#options.outbox.saveCheckpoints(this.#checkpointsOf(states)));
-  }
-
   #checkpointsOf(states: readonly FamilyState[]): Checkpoint[] {
+    const summary: Summary = {
+      bytesSkipped: this.#bytesSkipped,
+      tailsLost: this.#tailsLost,
+      lookedMs: this.#lookedMs,
+    };
     return [
       ...states.map((state) => ({
         name: filePrefix + state.path,
         value: state.generations.length === 0 ? undefined : state,
       })),
-      { name: summaryName, value: { bytesSkipped: this.#bytesSkipped } },
+      { name: summaryName, value: summary },
     ];
   }
 
@@ -240,7 +268,11 @@ function readStates(stored: ReadonlyMap<string, unknown>): Map<string, FamilySta
   return states;
 }
 
-function readSkipped(summary: unknown): number {
-  const bytes = (summary as { bytesSkipped?: unknown } | undefined)?.bytesSkipped;
-  return typeof bytes === "number" && bytes >= 0 ? bytes : 0;
+function readSummary(stored: unknown): Summary {
+  const { bytesSkipped, tailsLost, lookedMs } = (stored ?? {}) as Record<string, unknown>;
+  return { bytesSkipped: count(bytesSkipped) ?? 0, tailsLost: count(tailsLost) ?? 0, lookedMs: count(lookedMs) };
+}
+
+function count(value: unknown): number | null {
+  return typeof value === "number" && value >= 0 ? value : null;
 }

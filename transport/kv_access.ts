@@ -15,7 +15,7 @@ import * as limits from "../limits.ts";
 import { errorMessage } from "../log.ts";
 import { type BufferDirectory, BufferInUseError, claimBufferDirectory } from "./buffer_directory.ts";
 import { isDamage } from "./kv_file.ts";
-import { Numbers } from "./kv_numbers.ts";
+import { Numbers, OtherFolderError } from "./kv_numbers.ts";
 import { type Known, type OpeningOptions, openStore, replaceStore } from "./kv_opening.ts";
 import type { KvStore } from "./kv_store.ts";
 import { probeFolder } from "./probe.ts";
@@ -97,6 +97,7 @@ export class KvAccess {
     this.#directory ??= await claimBufferDirectory(folder);
     // Where only this file cannot be made, the outbox itself still keeps the numbers.
     const failure = await this.numbers.open().then(() => null, (error) => error);
+    if (failure instanceof OtherFolderError) throw failure;
     const known = { ...this.#options.known(), isRunning: this.#isRunning, note: this.numbers.note };
     this.#store ??= await openStore({ ...this.#options, path: this.#path }, known);
     if (failure !== null && !this.#isRunning) {
@@ -168,8 +169,8 @@ export class KvAccess {
       log.info("buffer_writable", held);
     } catch (error) {
       if (isDamage(error)) await this.#cure(error as Error);
-      // The folder takes files: a connection that is good for nothing any more is made anew the next time.
-      else if (!/full/i.test(errorMessage(error))) this.#closeStore();
+      // The folder takes files: what is good for nothing any more, after a mount for one, is opened anew the next time.
+      else if (!/full/i.test(errorMessage(error))) this.#release();
     }
   }
 

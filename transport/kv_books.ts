@@ -53,7 +53,7 @@ export class Books {
 
   /**
    * Makes the sum right again after numbers were lost sight of: what is neither in the outbox nor counted otherwise is
-   * delivered, as far as is known, and otherwise lost for this reason, within these numbers. Answers how many that is.
+   * lost for this reason, within these numbers. Answers how many that is.
    */
   balance(
     held: number,
@@ -61,11 +61,10 @@ export class Books {
   ): number {
     const { nextSequence, records, deliveredRecords, evictedRecords, rejectedRecords } = this.#state;
     const { quarantinedRecords, unstoredRecords } = this.#state;
-    const counted = records + held + evictedRecords + rejectedRecords + quarantinedRecords + unstoredRecords;
-    const rest = Math.max(0, nextSequence - 1 - counted);
-    const delivered = Math.min(deliveredRecords, rest);
-    const lost = rest - delivered;
-    this.enter({ change: { deliveredRecords: delivered } });
+    const counted = records + held + deliveredRecords + evictedRecords + rejectedRecords + quarantinedRecords +
+      unstoredRecords;
+    const lost = nextSequence - 1 - counted;
+    if (lost < 0) return this.#takeBack(-lost);
     if (lost === 0) return 0;
     const range: Omit<LossRange, "mark"> = {
       reason,
@@ -82,6 +81,19 @@ export class Books {
       : { unstoredRecords: unstoredRecords + lost };
     this.enter({ change, losses: withRange(this.#losses, range) });
     return lost;
+  }
+
+  /** What is in the outbox again is not lost, nor delivered, as it was counted before. */
+  #takeBack(records: number): 0 {
+    const change: Partial<OutboxState> = {};
+    let rest = records;
+    for (const name of ["quarantinedRecords", "unstoredRecords", "deliveredRecords"] as const) {
+      const taken = Math.min(rest, this.#state[name]);
+      change[name] = this.#state[name] - taken;
+      rest -= taken;
+    }
+    this.enter({ change });
+    return 0;
   }
 
   /** For the file beside the outbox, without the losses that are not told yet: they are lost with the ledger. */

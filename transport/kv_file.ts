@@ -2,7 +2,8 @@
  * The outbox's file as a file: private, fit to be opened, or damaged and set aside under a name with the date.
  *
  * Deno KV runs queries of its own in a thread that ends the process when one of them fails (Deno 2.9.6: a damaged page of
- * its queue, or a full disk while a message is due). They are run here first, by SQLite itself, which only throws.
+ * its queue, or a full disk while a message is due), and so does a value that a damaged page passes off as a number. All
+of it is looked for here first, by SQLite itself, which only throws.
  *
  * @module
  */
@@ -47,6 +48,10 @@ export async function readyFile(path: string): Promise<void> {
     if (answer !== "ok") throw new Error(`database disk image is malformed: ${answer}`);
     // Wake-ups of an earlier version: with none there, nothing is written behind the agent's back.
     if (file.prepare(`select 1 from ${table} limit 1`).get() !== undefined) file.exec(`delete from ${table}`);
+  }
+  // Deno KV takes a number's eight bytes for granted. Values themselves are not read for this.
+  if (file.prepare("select 1 from kv where v_encoding = 2 and length(v) <> 8 limit 1").get() !== undefined) {
+    throw new Error("database disk image is malformed: a number is not eight bytes long");
   }
   file.prepare("select version from data_version where k = 0").get();
   file.prepare("select expiration_ms from kv where expiration_ms >= 0 order by expiration_ms limit 1").get();

@@ -16,13 +16,21 @@ import type { Books } from "./kv_books.ts";
 import type { Step } from "./kv_state.ts";
 import { parseSlots, SequenceFile, type SequenceNote } from "./sequence_file.ts";
 
+/** In the place of the outbox's folder there is another one: that of a disk that has been unmounted. */
+export class OtherFolderError extends Error {
+  constructor(path: string) {
+    super(`Cannot go on with "${path}" because it is not the file of before`);
+    this.name = "OtherFolderError";
+  }
+}
+
 /** The numbers of one outbox. */
 export class Numbers implements Disposable {
   readonly #path: string;
   readonly #books: Books;
   readonly #step: Step;
   #file: SequenceFile | null = null;
-  /** What the file said when it could only be read. */
+  /** What the file said when it could only be read, or when it was closed. */
   #read: SequenceNote | null = null;
 
   constructor(path: string, { books, step }: { books: Books; step: Step }) {
@@ -31,15 +39,24 @@ export class Numbers implements Disposable {
     this.#step = step;
   }
 
-  /** Opens the file if it is not open; one that cannot be written is read at least. Throws why it cannot be written. */
+  /**
+   * Opens the file if it is not open; one that cannot be written is read at least. Throws why it cannot be written.
+   * Throws `OtherFolderError` when it says nothing though it has said something before.
+   */
   async open(): Promise<void> {
     if (this.#file !== null) return;
+    let file: SequenceFile;
     try {
-      this.#file = await SequenceFile.open(this.#path, { step: this.#step });
+      file = await SequenceFile.open(this.#path, { step: this.#step });
     } catch (error) {
-      this.#read = await readNote(this.#path);
+      this.#read ??= await readNote(this.#path);
       throw error;
     }
+    if (file.note === null && this.#read !== null) {
+      file[Symbol.dispose]();
+      throw new OtherFolderError(this.#path);
+    }
+    this.#file = file;
   }
 
   /** What is noted; null when nothing is. */
@@ -72,7 +89,9 @@ export class Numbers implements Disposable {
     await this.#write({ exact: true }, { durable: true });
   }
 
+  /** What was noted last stays known. */
   [Symbol.dispose](): void {
+    this.#read = this.note;
     this.#file?.[Symbol.dispose]();
     this.#file = null;
   }

@@ -174,7 +174,8 @@ async function saveInto(
   const isNewer = cause instanceof NewerFormatError;
   using damaged = isNewer ? null : DamagedFile.open(options.path);
   const from = (note?.settled ?? 0) + 1;
-  if (!isRunning) takeBooks(books, { note, damaged, newerNext: isNewer ? cause.nextSequence : 0 });
+  const newerNext = isNewer ? cause.nextSequence : 0;
+  const isCurrent = isRunning || takeBooks(books, { note, damaged, newerNext });
   const { nextSequence, quarantinedFiles, deliveredRecords } = books.state;
   const nothing = { records: 0, bytes: 0, rejectedKept: 0, rejectedBytes: 0 };
   const counts = { quarantinedFiles: quarantinedFiles + 1, deliveredRecords: deliveredRecords + settled.size };
@@ -187,7 +188,11 @@ async function saveInto(
     const deadlineMs = clock.monotonicMs() + limits.salvageMs;
     if (damaged !== null) {
       const documents = damaged.documents({ from, to: nextSequence - 1 });
-      await store.restore(until(documents, () => clock.monotonicMs() > deadlineMs, settled));
+      const saved = until(documents, () => clock.monotonicMs() > deadlineMs, settled);
+      await store.restore(withMarks(saved, books));
+      // Of an earlier time: what was delivered since is waiting again.
+      const again = isCurrent || note === null ? 0 : await store.countUpTo(note.settled);
+      books.enter({ change: { deliveredRecords: Math.max(0, books.state.deliveredRecords - again) } });
     }
     // Without a note the last document that was saved tells at least how far numbers went.
     const last = await store.lastSequence();
@@ -201,22 +206,23 @@ async function saveInto(
   }
 }
 
-/** At the start: what the damaged file says of itself if it is up to date, and otherwise what is noted beside it. */
+/** At the start: what the damaged file says of itself if it is up to date (true), else what is noted beside it. */
 function takeBooks(
   books: Books,
   { note, damaged, newerNext }: { note: SequenceNote | null; damaged: DamagedFile | null; newerNext: number },
-): void {
+): boolean {
   const stored = readState(damaged);
   const losses = parseLedger(damaged?.value(lossesKey));
   if (stored !== null && losses !== null && (note === null || note.next <= stored.nextSequence)) {
     books.enter({ change: stored, losses });
-    return;
+    return true;
   }
   if (note !== null) books.merge(note.totals);
   if (stored !== null) books.merge(totalsOf(stored), losses ?? emptyLedger);
   const known = Math.max(stored?.nextSequence ?? 1, Number.isSafeInteger(newerNext) ? newerNext : 1);
   const next = note === null ? (known > 1 ? known + limits.sequenceBlock : 1) : note.exact ? note.next : note.ceiling;
   books.enter({ change: { nextSequence: Math.max(known, next) } });
+  return false;
 }
 
 function readState(damaged: DamagedFile | null): OutboxState | null {
@@ -224,6 +230,18 @@ function readState(damaged: DamagedFile | null): OutboxState | null {
     return { ...emptyState, ...parseState(damaged?.value(stateKey)) };
   } catch {
     return null;
+  }
+}
+
+/**
+ * Has the ledger's mark follow those that the documents bear: they may be of a ledger that could not be read, and must
+ * not pass for having told what is found lost only now.
+ */
+function* withMarks(documents: Iterable<SavedDocument>, books: Books): Generator<SavedDocument> {
+  for (const document of documents) {
+    const mark = Math.max(books.losses.mark, document.header.tells ?? 0);
+    books.enter({ change: {}, losses: { ...books.losses, mark } });
+    yield document;
   }
 }
 

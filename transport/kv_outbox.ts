@@ -24,6 +24,7 @@ import type { KvStore } from "./kv_store.ts";
 import { Mutex } from "./mutex.ts";
 import { NumberRanges } from "./number_ranges.ts";
 import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
+import { WakeQueue } from "./wake_queue.ts";
 
 /** What an outbox is opened with. */
 export interface KvOutboxOptions {
@@ -47,9 +48,15 @@ export interface KvOutboxOptions {
  * can. Throws `BufferInUseError`, or why the folder can never be one. Close it.
  */
 export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
-  const outbox = new KvOutbox(options);
-  await outbox.open();
-  return outbox;
+  const wakeUps = await WakeQueue.open();
+  try {
+    const outbox = new KvOutbox(options, wakeUps);
+    await outbox.open();
+    return outbox;
+  } catch (error) {
+    wakeUps.close();
+    throw error;
+  }
 }
 
 class KvOutbox implements Outbox {
@@ -62,12 +69,12 @@ class KvOutbox implements Outbox {
   /** Settled, and still in the file because it could not be written; those that were refused with the reason. */
   readonly #settled = new NumberRanges();
   readonly #refused = new Map<number, string>();
-  readonly #closed = Promise.withResolvers<void>();
-  #wake: () => void = () => undefined;
+  readonly #wakeUps: WakeQueue;
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
 
-  constructor(options: KvOutboxOptions) {
+  constructor(options: KvOutboxOptions, wakeUps: WakeQueue) {
+    this.#wakeUps = wakeUps;
     const { path: folder, clock, log, step = () => undefined } = options;
     const { documentBytesMax = limits.documentBytesMax, heldBytesMax = limits.heldBytesMax } = options;
     const books = this.#books;
@@ -99,7 +106,7 @@ class KvOutbox implements Outbox {
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
     return this.#mutex.run(async () => {
       const put = await this.#put(draft, checkpoints);
-      queueMicrotask(this.#wake);
+      this.#wakeUps.wake();
       return put;
     });
   }
@@ -145,7 +152,7 @@ class KvOutbox implements Outbox {
         await store.settle([sequence]);
         return true;
       });
-      if (settled === null) this.#settled.add(sequence);
+      if (settled === null) await this.#remember(sequence);
     });
   }
 
@@ -157,8 +164,7 @@ class KvOutbox implements Outbox {
   }
 
   listen(wake: () => void): Promise<void> {
-    this.#wake = wake;
-    return this.#closed.promise;
+    return this.#wakeUps.listen(wake);
   }
 
   oldestAt(): Promise<string | null> {
@@ -176,8 +182,11 @@ class KvOutbox implements Outbox {
     const { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords } = state;
     const lost = { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords };
     const loss = { ...lost, quarantinedFiles: state.quarantinedFiles, untold: this.#books.losses };
-    const waiting = records + this.#holding.numbered;
-    return { records: waiting, bytes, maxBytes: this.#maxBytes, nextSequence, deliveredRecords, loss };
+    // Delivered, though the file could not be told.
+    const settled = this.#settled.size - this.#refused.size;
+    const waiting = Math.max(0, records - settled) + this.#holding.numbered;
+    const figures = { nextSequence, deliveredRecords: deliveredRecords + Math.min(records, settled) };
+    return { records: waiting, bytes, maxBytes: this.#maxBytes, ...figures, loss };
   }
 
   resize(maxBytes: number): void {
@@ -187,7 +196,7 @@ class KvOutbox implements Outbox {
   close(): Promise<void> {
     return this.#mutex.run(async () => {
       await this.#access.close();
-      this.#closed.resolve();
+      this.#wakeUps.close();
     });
   }
 
@@ -200,7 +209,10 @@ class KvOutbox implements Outbox {
       const put = await this.#store(sealed);
       if (put !== null) return put;
     }
-    return await this.#holding.hold(draft, checkpoints, { sealed, leased: this.#leased });
+    const hadRoom = this.#holding.figures.droppedRecords === 0;
+    const put = await this.#holding.hold(draft, checkpoints, { sealed, leased: this.#leased });
+    if (hadRoom && this.#holding.figures.droppedRecords > 0) this.#log.error("buffer_memory_full", this.#figures());
+    return put;
   }
 
   async #store({ document, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {
@@ -242,9 +254,15 @@ class KvOutbox implements Outbox {
       await store.setAside(sequence, reason);
       return true;
     });
-    if (done !== null) return;
-    this.#settled.add(sequence);
-    this.#refused.set(sequence, reason);
+    if (done === null && await this.#remember(sequence)) this.#refused.set(sequence, reason);
+  }
+
+  /** What cannot be deleted is not handed out again. Whether it is in the file, as far as that can be told. */
+  async #remember(sequence: number): Promise<boolean> {
+    const found = await this.#access.attempt(async (store) => ({ isThere: await store.header(sequence) !== null }));
+    const isThere = found?.isThere ?? true;
+    if (isThere) this.#settled.add(sequence);
+    return isThere;
   }
 
   /** First what leaves the file, for that makes room. */
@@ -255,7 +273,7 @@ class KvOutbox implements Outbox {
     this.#settled.clear();
     await this.#holding.flush(store, { leased: this.#leased });
     await this.#follow();
-    queueMicrotask(this.#wake);
+    this.#wakeUps.wake();
   }
 
   #figures(): Record<string, unknown> {

@@ -46,7 +46,11 @@ export class KvState {
     this.#versionstamp = state!.versionstamp;
     this.#writtenLosses = null;
     if (state!.versionstamp === null) return null;
-    return { value: parseState(state!.value), losses: parseLedger(losses!.value) ?? emptyLedger };
+    const value = parseState(state!.value);
+    const hadLedger = (state!.value as { format: number }).format > 1;
+    const ledger = hadLedger ? parseLedger(losses!.value) : emptyLedger;
+    if (ledger === null) throw new TypeError("Cannot read the outbox because its ledger of losses is damaged");
+    return { value, losses: ledger };
   }
 
   /** Commits the operation together with the books as they are after the entry: all or nothing. */

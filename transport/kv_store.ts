@@ -160,6 +160,14 @@ export class KvStore {
     return 0;
   }
 
+  /** How many documents up to a number wait. */
+  async countUpTo(sequence: number): Promise<number> {
+    let count = 0;
+    const end = records.documentKey(sequence + 1);
+    for await (const _ of this.#kv.list({ prefix: ["document"], end })) count += 1;
+    return count;
+  }
+
   async #firstFrom(sequence: number): Promise<number | null> {
     const waiting = { prefix: ["document"], start: records.documentKey(sequence) };
     for await (const { key } of this.#kv.list(waiting, { limit: 1 })) return Number(key[1]);

@@ -21,9 +21,8 @@ export class CsvScan {
   /** Behind the record and its end of line; of a broken one, where it broke. */
   end = 0;
   readonly #starts = new Int32Array(columnsMax);
+  /** Negative where there are doubled quotes in the field. */
   readonly #ends = new Int32Array(columnsMax);
-  /** Whether there are doubled quotes in the field. */
-  readonly #hasQuotes = new Uint8Array(columnsMax);
 
   /** Reads the record that begins at `start`, up to an end of line outside of quotes. */
   read(text: string, start: number): CsvOutcome {
@@ -53,8 +52,7 @@ export class CsvScan {
     const start = this.#starts[column]!;
     const end = this.#ends[column]!;
     if (start === end) return null;
-    const field = text.slice(start, end);
-    return this.#hasQuotes[column] === 1 ? field.replaceAll('""', '"') : field;
+    return end >= 0 ? text.slice(start, end) : text.slice(start, -end).replaceAll('""', '"');
   }
 
   /** Returns where the field ends, -1 when the text ends before. */
@@ -62,7 +60,7 @@ export class CsvScan {
     for (let at = start; at < text.length; at++) {
       const unit = text.charCodeAt(at);
       if (unit !== comma && unit !== newline && unit !== carriageReturn) continue;
-      this.#add(start, at, 0);
+      this.#add(start, at);
       return at;
     }
     return -1;
@@ -70,24 +68,22 @@ export class CsvScan {
 
   /** Takes the place behind the opening quote; returns that behind the closing one, or -1. */
   #readQuoted(text: string, start: number): number {
-    let hasQuotes = 0;
+    let hasQuotes = false;
     for (let at = start;; at += 2) {
       at = text.indexOf('"', at);
       if (at < 0) return -1;
       if (text.charCodeAt(at + 1) !== quote) {
-        this.#add(start, at, hasQuotes);
+        this.#add(start, hasQuotes ? -at : at);
         return at + 1;
       }
-      hasQuotes = 1;
+      hasQuotes = true;
     }
   }
 
-  #add(start: number, end: number, hasQuotes: number): void {
-    if (this.columns < columnsMax) {
-      this.#starts[this.columns] = start;
-      this.#ends[this.columns] = end;
-      this.#hasQuotes[this.columns] = hasQuotes;
-    }
-    this.columns++;
+  #add(start: number, end: number): void {
+    const column = this.columns++;
+    if (column >= columnsMax) return;
+    this.#starts[column] = start;
+    this.#ends[column] = end;
   }
 }

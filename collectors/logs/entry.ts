@@ -107,18 +107,22 @@ export function detachEntry(entry: LogEntry): LogEntry {
   return entry;
 }
 
-/** Copies the texts of entries that are only a small part of the block of so many characters that they were read from. */
+/**
+ * Copies the texts of entries that are only a small part of the block of so many characters that they were read from.
+ * Returns whether they are.
+ */
 export function detachSparse(
   records: readonly { entry: LogEntry }[],
   block: { from: number; chars: number },
-): void {
-  let chars = 0;
-  for (let index = block.from; index < records.length; index++) {
+): boolean {
+  let chars = (records.length - block.from) * entryChars;
+  for (let index = block.from; index < records.length && chars * sparseFactor < block.chars; index++) {
     const { message, statement, detail, context } = records[index]!.entry;
-    chars += entryChars + message.length + lengthOf(statement) + lengthOf(detail) + lengthOf(context);
+    chars += message.length + lengthOf(statement) + lengthOf(detail) + lengthOf(context);
   }
-  if (chars * sparseFactor >= block.chars) return;
+  if (chars * sparseFactor >= block.chars) return false;
   for (let index = block.from; index < records.length; index++) detachEntry(records[index]!.entry);
+  return true;
 }
 
 /** Of a line's prefix, about. */

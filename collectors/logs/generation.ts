@@ -9,7 +9,18 @@
  */
 
 import * as limits from "../../limits.ts";
-import { hasHead, type Head, headOf, type LogFileInfo, readFirstBytes } from "./log_files.ts";
+import {
+  type Head,
+  headOf,
+  isHeadOf,
+  isSameFile,
+  type LogFileInfo,
+  openIfThere,
+  readBeginning,
+  readFirstBytes,
+  statLogFile,
+  without,
+} from "./log_files.ts";
 import { fileStart, type LogParser, type LogRecord, type ResumePoint } from "./log_parser.ts";
 
 /** What is stored of a generation. */
@@ -21,6 +32,8 @@ export interface GenerationState {
   resume: ResumePoint;
   /** As last seen. */
   size: number;
+  /** Nothing more of it can be had: what it had is counted already. */
+  isLost: boolean;
 }
 
 /** Makes the parser of a file; `block` is the first that it will be given. */
@@ -67,15 +80,20 @@ export class Generation {
     return this.#open !== null;
   }
 
-  /** Something else, or nothing, has the name: where it is now must be found before it can be read. */
+  /** It is not, or not any more, what its name leads to: where it is now must be found before it can be read. */
   get isMisplaced(): boolean {
-    return this.#isMisplaced;
+    return !this.#isAbandoned && (this.#isMisplaced || this.#isRewritten);
+  }
+
+  /** Whether it has been read to its end, as last seen, and no line is held that has no end yet. */
+  get isReadToItsEnd(): boolean {
+    return this.#readBytes >= this.size && this.#resume.offset === this.#readBytes;
   }
 
   /** What to store so that a later process goes on here. */
   get state(): GenerationState {
     const { path, dev, ino, head, size } = this;
-    return { path, dev, ino, head, size, resume: this.#resume };
+    return { path, dev, ino, head, size, resume: this.#resume, isLost: this.#isAbandoned };
   }
 
   /** Reads the next block; null when there is none at the moment. Throws what the file system says. */
@@ -128,6 +146,13 @@ export class Generation {
     return (await this.#open?.file.stat())?.mtime?.getTime() ?? 0;
   }
 
+  /** Whether no name leads to it any more: what holds its space on the disk is our handle alone. */
+  async isDeleted(): Promise<boolean> {
+    if (this.#open !== null) return (await this.#open.file.stat()).nlink === 0;
+    const info = await statLogFile(this.path);
+    return info === null || !isSameFile(info, this);
+  }
+
   /** Entries that nothing will be added to, after a pause. */
   settle(): LogRecord[] {
     return this.#advance(this.#open?.parser?.settle() ?? []);
@@ -152,21 +177,20 @@ export class Generation {
     this.foundAt(copy);
     this.size = copy.size;
     this.isCopy = true;
-    this.#isRewritten = false;
   }
 
   /** Goes on where it was found: in the same file or in a copy. */
   relocate(found: LogFileInfo): void {
-    if (found.ino === this.ino && found.dev === this.dev) this.foundAt(found);
+    if (isSameFile(found, this)) this.foundAt(found);
     else this.moveTo(found);
   }
 
   /** It has another name now; it is read from where nothing is lost. */
   foundAt(info: LogFileInfo): void {
     this.close();
-    ({ path: this.path, dev: this.dev, ino: this.ino } = info);
+    ({ path: this.path, dev: this.dev, ino: this.ino, mtimeMs: this.mtimeMs } = info);
     this.size = Math.max(this.size, info.size);
-    this.#isMisplaced = false;
+    this.#isMisplaced = this.#isRewritten = false;
   }
 
   close(): void {
@@ -178,8 +202,8 @@ export class Generation {
   async #opened(): Promise<{ file: Deno.FsFile; parser: LogParser | null } | null> {
     if (this.#open !== null) return this.#open;
     const file = await openIfThere(this.path);
-    const { dev, ino } = await file?.stat() ?? {};
-    this.#isMisplaced = file === null || dev !== this.dev || ino !== this.ino;
+    const info = await file?.stat();
+    this.#isMisplaced = info?.dev !== this.dev || info.ino !== this.ino;
     if (file === null) return null;
     if (this.#isMisplaced) {
       file.close();
@@ -194,9 +218,8 @@ export class Generation {
   async #isStillSame(file: Deno.FsFile, position: number): Promise<boolean> {
     const first = await readFirstBytes(file);
     await file.seek(position, Deno.SeekMode.Start);
-    const { bytes, hash } = this.head;
-    if (first.length < bytes || headOf(first.subarray(0, bytes)).hash !== hash) this.#isRewritten = true;
-    else if (first.length > bytes) this.head = headOf(first);
+    if (!isHeadOf(first, this.head)) this.#isRewritten = true;
+    else if (first.length > this.head.bytes) this.head = headOf(first);
     return !this.#isRewritten;
   }
 
@@ -206,50 +229,50 @@ export class Generation {
   }
 }
 
-/** Where a stored generation is now: under its inode, else as a copy with the same head that reaches far enough. */
+/**
+ * Where a stored generation is now: under its inode, else as a copy with the same head that reaches far enough. Throws
+ * when the file with its inode cannot be read; others that cannot be read are none of its copies, as far as we can tell.
+ */
 export async function findGeneration(
   state: GenerationState,
   files: readonly LogFileInfo[],
 ): Promise<LogFileInfo | null> {
   const fitting = files.filter(({ size }) => size >= state.resume.offset);
-  const byInode = fitting.find(({ dev, ino }) => dev === state.dev && ino === state.ino);
+  const byInode = fitting.find((file) => isSameFile(file, state));
   if (state.head.bytes === 0) return byInode ?? null;
-  for (const file of byInode === undefined ? fitting : [byInode, ...fitting]) {
-    if (await hasHead(file, state.head)) return file;
+  if (byInode !== undefined && await hasHead(byInode, state.head)) return byInode;
+  for (const file of without(byInode ?? null, fitting)) {
+    if (await hasHead(file, state.head).catch(() => false)) return file;
   }
   return null;
 }
 
+async function hasHead(file: LogFileInfo, head: Head): Promise<boolean> {
+  const first = file.size < head.bytes ? null : await readBeginning(file);
+  return first !== null && isHeadOf(first, head);
+}
+
 /** A generation that nobody has read; throws when another file has taken its name since it was looked at. */
 export async function beginGeneration(info: LogFileInfo, resume: ResumePoint): Promise<Generation> {
-  using file = await Deno.open(info.path);
-  const { dev, ino } = await file.stat();
-  if (dev !== info.dev || ino !== info.ino) throw new Deno.errors.NotFound(`Cannot find ${info.path} as it was`);
-  return new Generation(info, { head: headOf(await readFirstBytes(file)), resume });
+  const first = await readBeginning(info);
+  if (first === null) throw new Deno.errors.NotFound(`Cannot find ${info.path} as it was`);
+  return new Generation(info, { head: headOf(first), resume });
 }
 
 /** A stored generation, where it was found. */
 export function restoreGeneration(found: LogFileInfo, state: GenerationState): Generation {
   const generation = new Generation(found, { head: state.head, resume: state.resume });
-  generation.isCopy = found.ino !== state.ino || found.dev !== state.dev;
+  generation.isCopy = !isSameFile(found, state);
   return generation;
 }
 
-/** Whether a file is one of these. An empty one has nothing but its inode. */
-export async function isAmong(generations: readonly Generation[], file: LogFileInfo): Promise<boolean> {
-  for (const { dev, ino, head } of generations) {
-    if (head.bytes === 0 ? dev === file.dev && ino === file.ino : await hasHead(file, head)) return true;
-  }
-  return false;
-}
-
-async function openIfThere(path: string): Promise<Deno.FsFile | null> {
-  try {
-    return await Deno.open(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
+/** Whether a file with these first bytes is one of these. An empty one has nothing but its inode. */
+export function isAmong(
+  generations: readonly Pick<Generation, "dev" | "ino" | "head">[],
+  file: LogFileInfo,
+  first: Uint8Array,
+): boolean {
+  return generations.some((one) => one.head.bytes === 0 ? isSameFile(one, file) : isHeadOf(first, one.head));
 }
 
 /** Blocks are parsed one after the other: one buffer serves all files. */

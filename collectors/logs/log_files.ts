@@ -49,12 +49,6 @@ const compressed = /\.(gz|xz|bz2|zst|lz4|zip|Z)$/;
 /** Names that PostgreSQL and Debian give to logs that are being written. */
 export const liveLogName = /\.(log|csv|json)$/;
 
-/** Reads the head of a file, as far as it reaches. Throws what the file system says. */
-export async function readHead(path: string, bytesMax: number = limits.logHeadBytesMax): Promise<Head> {
-  using file = await Deno.open(path);
-  return headOf(await readFirstBytes(file, bytesMax));
-}
-
 /** The first bytes of an open file; its position is behind them afterwards. */
 export async function readFirstBytes(file: Deno.FsFile, bytesMax = limits.logHeadBytesMax): Promise<Uint8Array> {
   await file.seek(0, Deno.SeekMode.Start);
@@ -68,30 +62,49 @@ export async function readFirstBytes(file: Deno.FsFile, bytesMax = limits.logHea
   return buffer.subarray(0, bytes);
 }
 
-/** The head that these bytes are. */
-export function headOf(bytes: Uint8Array): Head {
-  return { bytes: bytes.length, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 32) };
+/** The first bytes of a file; null when another or none has its name by now. Throws what the file system says. */
+export async function readBeginning(info: Pick<LogFileInfo, "path" | "dev" | "ino">): Promise<Uint8Array | null> {
+  using file = await openIfThere(info.path);
+  const { dev, ino } = await file?.stat() ?? {};
+  return file !== null && dev === info.dev && ino === info.ino ? await readFirstBytes(file) : null;
 }
 
-/** Whether a file begins so. An empty head says nothing of a file. */
-export async function hasHead(file: LogFileInfo, head: Head): Promise<boolean> {
-  if (head.bytes === 0 || file.size < head.bytes) return false;
+/** Opens a file to be read; null when there is none. Throws what else the file system says. */
+export async function openIfThere(path: string): Promise<Deno.FsFile | null> {
   try {
-    return (await readHead(file.path, head.bytes)).hash === head.hash;
-  } catch {
-    return false;
+    return await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
 
-/** Whether a file begins like one of these. */
-export async function hasAnyHead(file: LogFileInfo, heads: readonly Head[]): Promise<boolean> {
-  for (const head of heads) if (await hasHead(file, head)) return true;
-  return false;
+/** The head that these bytes are. */
+export function headOf(bytes: Uint8Array): Head {
+  return { bytes: bytes.length, hash: createHash("sha256").update(bytes).digest("hex").slice(0, headHashChars) };
+}
+
+/** 64 bits: among all files that a log will ever have been, no two share them. */
+const headHashChars = 16;
+
+/** Whether a file with these first bytes begins like one of the heads. An empty head says nothing of a file. */
+export function beginsLike(first: Uint8Array, heads: readonly Head[]): boolean {
+  return heads.some((head) => head.bytes > 0 && isHeadOf(first, head));
+}
+
+/** Whether a file with these first bytes may be the one that had this head, and has grown since. */
+export function isHeadOf(first: Uint8Array, { bytes, hash }: Head): boolean {
+  return first.length >= bytes && headOf(first.subarray(0, bytes)).hash === hash;
+}
+
+/** Whether two names stand for one file. */
+export function isSameFile(one: Pick<LogFileInfo, "dev" | "ino">, other: Pick<LogFileInfo, "dev" | "ino">): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
 }
 
 /** The other files, whatever their names. */
-export function without(file: LogFileInfo | null, files: readonly LogFileInfo[]): LogFileInfo[] {
-  return files.filter(({ ino, dev }) => ino !== file?.ino || dev !== file.dev);
+export function without(file: Pick<LogFileInfo, "dev" | "ino"> | null, files: readonly LogFileInfo[]): LogFileInfo[] {
+  return file === null ? [...files] : files.filter((other) => !isSameFile(file, other));
 }
 
 /** The oldest first; of two of the same millisecond the one that has been rotated more often: `.2` before `.1`. */

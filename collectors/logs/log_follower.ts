@@ -2,17 +2,25 @@
  * All logs of a path: finds them, in the best format where the server writes several, and reads on wherever something
  * new is.
  *
+ * Invariants:
+ *
+ * - a file that has come since the look before begins at its start, one that was there at its end of then: what was
+ *   passed over, in another format or among too many, is not made up for;
+ * - what a look has found is told to the caller, who stores it before anything is read on.
+ *
  * @module
  */
 
-import { posix } from "node:path";
 import * as limits from "../../limits.ts";
 import type { Log } from "../../log.ts";
-import { createLogParser, detectFormat, guessPrefix } from "./detect.ts";
-import { type FamilyState, type LogChunk, LogFamily } from "./log_family.ts";
-import { listLogFiles, liveLogName, type LogFileInfo } from "./log_files.ts";
-import type { LogFormat, ResumePoint } from "./log_parser.ts";
+import { FolderWatch } from "./folder_watch.ts";
+import { chooseLogs, folderOf, isLiveLog, stemOf } from "./log_choice.ts";
+import { LogFamily } from "./log_family.ts";
+import type { FamilyState, LogChunk, LogLoss } from "./log_family_state.ts";
+import { isSameFile, listLogFiles, type LogFileInfo, readBeginning, statLogFile } from "./log_files.ts";
+import type { LogFormat } from "./log_parser.ts";
 import { type LogSettings, unknownSettings } from "./log_settings.ts";
+import { ParserMaker } from "./parser_maker.ts";
 
 /** What is followed, and who wants to know. */
 export interface LogFollowerOptions {
@@ -20,9 +28,16 @@ export interface LogFollowerOptions {
   path: string;
   settings: () => LogSettings;
   nowMs: () => number;
+  monotonicMs: () => number;
   log: Log;
-  /** Bytes that were lost, of which file, since when. */
-  onLoss: (fields: { file: string; bytes: number; since: string }) => void;
+  onLoss: (loss: LogLoss) => void;
+}
+
+/** What an earlier process left. */
+export interface StoredLogs {
+  states: ReadonlyMap<string, FamilyState>;
+  /** Wall time of its last look; null if it has never come to look at everything. */
+  lookedMs: number | null;
 }
 
 /** One log and its format, for `agent_status`. */
@@ -34,10 +49,12 @@ export interface LogProgress {
 }
 
 /** From what was stored, or as a file that was not followed before. */
-type Beginning =
-  | { state: FamilyState }
-  | { begin: LogFileInfo; atEnd: true }
-  | { begin: LogFileInfo; atEnd: false; sinceMs: number };
+type Beginning = { state: FamilyState } | { begin: LogFileInfo; offset: number; sinceMs: number };
+
+/** A file that is not followed, or not yet: where it would begin; null for a generation of another log. */
+interface Passed extends LogFileInfo {
+  offset: number | null;
+}
 
 interface Followed {
   family: LogFamily;
@@ -49,29 +66,39 @@ export class LogFollower {
   readonly #options: LogFollowerOptions;
   readonly #followed = new Map<string, Followed>();
   readonly #stored: Map<string, FamilyState>;
-  /** Where files begin that are found for the first time. */
-  #atEnd: boolean;
-  /** Files that could not be opened yet, and whether they are to begin at their end. */
-  readonly #unreadable = new Map<string, boolean>();
-  /** What was said to be wrong, by path: once until it is mended. */
+  readonly #passed = new Map<string, Passed>();
+  /** Those that were written last: looked at each time. */
+  #watched: ReadonlySet<string> = new Set();
+  /** What was said to be wrong: once until it is mended. */
   readonly #failures = new Map<string, string>();
   /** As the parsers have them. */
   #settings: LogSettings = unknownSettings;
-  /** Wall time of the look before, also of an earlier process. */
-  #lookedMs: number;
+  #lookedMs: number | null;
+  #looks = 0;
+  readonly #folderWatch: FolderWatch;
+  #hasListed = false;
+  /** Whether everything there was at the last list is followed or passed over. */
+  #isComplete = false;
+  /** Where the next turn of reading begins. */
+  #turn = 0;
   #isBehind = false;
 
-  /** `stored` is what an earlier process left; null at the very first start, which begins at the end of all files. */
-  constructor(options: LogFollowerOptions, stored: ReadonlyMap<string, FamilyState> | null) {
+  /** Without what an earlier process left, files that are there begin at their end. */
+  constructor(options: LogFollowerOptions, stored: StoredLogs) {
     this.#options = options;
-    this.#stored = new Map(stored ?? []);
-    this.#atEnd = stored === null;
-    this.#lookedMs = Math.max(0, ...[...this.#stored.values()].map(({ atMs }) => atMs)) || options.nowMs();
+    this.#folderWatch = new FolderWatch(options);
+    this.#stored = new Map(stored.states);
+    this.#lookedMs = stored.lookedMs;
   }
 
   /** Whether the last read has left something to read at once. */
   get isBehind(): boolean {
     return this.#isBehind;
+  }
+
+  /** Wall time of the last look at which everything there was is followed or passed over; null before the first. */
+  get lookedMs(): number | null {
+    return this.#lookedMs;
   }
 
   get progress(): LogProgress[] {
@@ -81,210 +108,191 @@ export class LogFollower {
     });
   }
 
-  /** Looks for new files, rotations and deletions. A folder that cannot be read is said once. */
-  async look(): Promise<void> {
+  /**
+   * Looks for new files, rotations and deletions. Returns what has changed, to be stored when all entries that were read
+   * so far are safe, and before any other is read.
+   */
+  async look(): Promise<FamilyState[]> {
     const nowMs = this.#options.nowMs();
+    this.#looks += 1;
     await this.#takeSettings();
-    const files = await this.#list();
-    if (files === null) return;
-    const live = chooseFormats(files.filter((file) => this.#isLive(file.path)), this.#settings);
-    this.#dropWorseFormats(live);
-    const byTime = live.sort((one, other) => other.mtimeMs - one.mtimeMs).slice(0, limits.logFilesMax);
+    const isListDue = await this.#folderWatch.isListDue() || !this.#isComplete;
     for (const [path, state] of this.#stored) {
       if (await this.#follow(path, { state })) this.#stored.delete(path);
     }
-    for (const file of byTime) {
-      if (this.#followed.has(file.path) || this.#stored.has(file.path) || await this.#isKnown(file)) continue;
-      const atEnd = this.#unreadable.get(file.path) ?? this.#atEnd;
-      const how = { begin: file, ...(atEnd ? { atEnd } : { atEnd, sinceMs: this.#lookedMs }) };
-      const follows = await this.#follow(file.path, how);
-      if (follows) this.#unreadable.delete(file.path);
-      else this.#unreadable.set(file.path, atEnd);
-    }
-    this.#atEnd = false;
-    for (const [path, { family }] of this.#followed) {
-      await this.#guard(path, () => family.look());
-      if (family.isOver) this.#followed.delete(path);
-    }
-    this.#lookedMs = nowMs;
+    const changed = await this.#lookAtFollowed(isListDue);
+    if (isListDue) changed.push(...await this.#lookAtFolder());
+    if (this.#isComplete) this.#lookedMs = nowMs;
+    return changed;
   }
 
-  /** Reads from every log that has something new, a bounded share of each. */
-  async *read(): AsyncGenerator<LogChunk & { path: string }> {
+  /** Reads from every log that has something new, a bounded share of each, for a bounded time. */
+  async *read(): AsyncGenerator<LogChunk> {
+    const { monotonicMs } = this.#options;
+    const endMs = monotonicMs() + limits.logTurnMs;
+    const followed = [...this.#followed.values()];
     this.#isBehind = false;
-    for (const { family } of this.#followed.values()) {
-      for (let blocks = 0;; blocks++) {
-        if (blocks === limits.logBlocksPerTurn) {
-          this.#isBehind = true;
-          break;
-        }
-        const chunk = await this.#guard(family.path, () => family.read()) ?? null;
+    for (const index of followed.keys()) {
+      const { family } = followed[(this.#turn + index) % followed.length]!;
+      for (let blocks = 0; blocks < limits.logBlocksPerTurn && !family.isQuiet; blocks++) {
+        const chunk = await this.#guard("read", family.path, () => family.read()) ?? null;
         if (chunk === null) break;
-        yield { path: family.path, ...chunk };
+        yield chunk;
+        this.#isBehind ||= blocks === limits.logBlocksPerTurn - 1;
+        if (monotonicMs() < endMs) continue;
+        this.#isBehind = true;
+        this.#turn = (this.#turn + index + 1) % followed.length;
+        return;
       }
     }
-  }
-
-  /** What to store so that a later process goes on here. */
-  states(): FamilyState[] {
-    return [...this.#followed.values()].map(({ family }) => family.state);
   }
 
   close(): void {
     for (const { family } of this.#followed.values()) family.close();
   }
 
-  /** What the server says counts from the first entry on that has not been returned: a guess ends there. */
-  async #takeSettings(): Promise<void> {
-    const before = this.#settings;
-    const { prefix, zone, isTranslated } = this.#settings = this.#options.settings();
-    if (prefix === before.prefix && zone?.name === before.zone?.name && isTranslated === before.isTranslated) return;
-    for (const [path, { family }] of this.#followed) await this.#guard(path, () => family.restartParser());
-  }
-
-  /** What goes wrong with one log is said once, and does not stop the others. */
-  async #guard<T>(path: string, task: () => Promise<T>): Promise<T | undefined> {
-    try {
-      const result = await task();
-      this.#failures.delete(path);
-      return result;
-    } catch (error) {
-      // What has just been renamed is found by the next look.
-      if (!(error instanceof Deno.errors.NotFound)) this.#say(path, error);
+  /** The files that are followed; of those that have been quiet for long, a share at each look. */
+  async #lookAtFollowed(all: boolean): Promise<FamilyState[]> {
+    const changed: FamilyState[] = [];
+    let place = this.#looks;
+    for (const [path, { family }] of this.#followed) {
+      if (!all && family.isQuiet && !this.#watched.has(path) && ++place % limits.logQuietLooks !== 0) continue;
+      const hasChanged = await this.#guard("look", path, () => family.look());
+      if (hasChanged === true) changed.push(family.state);
+      if (family.isOver) this.#followed.delete(path);
     }
+    return changed;
   }
 
+  /** Begins to follow what is worth it, and lets go what is not any more. */
+  async #lookAtFolder(): Promise<FamilyState[]> {
+    const live = await this.#list();
+    if (live === null) return [];
+    const chosen = new Set(chooseLogs(live, this.#settings).map(({ path }) => path));
+    this.#watched = new Set([...chosen].slice(0, limits.logWatchedFiles));
+    const changed = this.#letGo(live, chosen);
+    this.#isComplete = true;
+    for (const file of live) {
+      if (this.#followed.has(file.path) || this.#stored.has(file.path)) continue;
+      const passed = this.#pass(file, chosen.has(file.path));
+      this.#passed.set(file.path, passed);
+      if (passed.offset === null || !chosen.has(file.path)) continue;
+      if (await this.#isKnown(file)) {
+        this.#passed.set(file.path, { ...passed, offset: null });
+        continue;
+      }
+      const isNew = passed.offset === 0 && this.#lookedMs !== null;
+      const sinceMs = isNew ? this.#lookedMs! - limits.logClockSlackMs : Infinity;
+      const isFollowed = await this.#follow(file.path, { begin: file, offset: passed.offset, sinceMs });
+      if (isFollowed) changed.push(this.#followed.get(file.path)!.family.state);
+      else this.#isComplete = false;
+    }
+    this.#hasListed = true;
+    for (const path of this.#passed.keys()) {
+      if (this.#followed.has(path) || await statLogFile(path) === null) this.#passed.delete(path);
+    }
+    return changed;
+  }
+
+  /** Where a file begins that is not followed. */
+  #pass(file: LogFileInfo, isChosen: boolean): Passed {
+    const before = this.#passed.get(file.path);
+    if (before !== undefined && isSameFile(before, file)) {
+      const { offset } = before;
+      // What was passed over goes on from where it is now; a file that cannot be opened yet, from where it was first seen.
+      if (offset === null) return before;
+      return { ...file, offset: isChosen ? (offset > file.size ? 0 : offset) : file.size };
+    }
+    const sinceMs = this.#hasListed ? -Infinity : (this.#lookedMs ?? Infinity) - limits.logClockSlackMs;
+    return { ...file, offset: isChosen && file.mtimeMs >= sinceMs ? 0 : file.size };
+  }
+
+  /** Closes what is written in a better format by now, and what has been quiet for long when there are too many. */
+  #letGo(live: readonly LogFileInfo[], chosen: ReadonlySet<string>): FamilyState[] {
+    const stems = new Set([...chosen].map(stemOf));
+    const gone: FamilyState[] = [];
+    for (const { path } of live) {
+      const family = this.#followed.get(path)?.family;
+      if (family === undefined || chosen.has(path) || !(family.isQuiet || stems.has(stemOf(path)))) continue;
+      family.close();
+      this.#followed.delete(path);
+      gone.push({ ...family.state, generations: [] });
+    }
+    return gone;
+  }
+
+  /** The files that are logs being written; null when the folder cannot be read, which is said once. */
   async #list(): Promise<LogFileInfo[] | null> {
+    const { path } = this.#options;
     try {
-      const files = await listLogFiles(await this.#folder());
-      this.#failures.delete(this.#options.path);
-      return files;
+      const files = await listLogFiles(await folderOf(path));
+      this.#failures.delete(path);
+      return files.filter((file) =>
+        isLiveLog(file.path, { configured: path, currentFile: this.#settings.currentFile })
+      );
     } catch (error) {
       // What is not there yet is new when it comes.
-      if (error instanceof Deno.errors.NotFound) this.#atEnd = false;
-      this.#say(this.#options.path, error);
+      this.#isComplete = error instanceof Deno.errors.NotFound;
+      this.#hasListed ||= this.#isComplete;
+      this.#say(path, { path, error });
       return null;
     }
   }
 
-  async #folder(): Promise<string> {
-    const { path } = this.#options;
-    if (path.search(wildcard) >= 0) return posix.dirname(path);
-    return (await Deno.stat(path)).isDirectory ? path : posix.dirname(path);
+  /** What the server says counts from the first entry on that has not been returned: a guess ends there. */
+  async #takeSettings(): Promise<void> {
+    const before = this.#settings;
+    this.#settings = this.#options.settings();
+    if (this.#settings === before) return;
+    // The names that are followed and the formats that are written may be others.
+    this.#folderWatch.forget();
+    const { prefix, zone, isTranslated } = this.#settings;
+    if (prefix === before.prefix && zone?.name === before.zone?.name && isTranslated === before.isTranslated) return;
+    for (const [path, { family }] of this.#followed) await this.#guard("restart", path, () => family.restartParser());
   }
 
-  /** A file that is configured is followed by any name; of a folder, those that look like logs being written. */
-  #isLive(path: string): boolean {
-    const configured = this.#options.path;
-    if (configured === path) return true;
-    if (configured.search(wildcard) >= 0) return globPattern(configured).test(path);
-    if (posix.dirname(path) !== configured) return false;
-    return liveLogName.test(path) || path === this.#settings.currentFile;
-  }
-
-  /** A better format of the same log has come: what the worse one says is in it. */
-  #dropWorseFormats(chosen: readonly LogFileInfo[]): void {
-    for (const { path } of chosen) {
-      for (const [other, { family }] of this.#followed) {
-        if (other === path || stemOf(other) !== stemOf(path)) continue;
-        family.close();
-        this.#followed.delete(other);
-      }
+  /** What goes wrong with one log is said once, and does not stop the others. */
+  async #guard<T>(what: string, path: string, task: () => Promise<T>): Promise<T | undefined> {
+    const key = `${what} ${path}`;
+    try {
+      const result = await task();
+      this.#failures.delete(key);
+      return result;
+    } catch (error) {
+      // What has just been renamed is found by the next look.
+      if (!(error instanceof Deno.errors.NotFound)) this.#say(key, { path, error });
     }
-  }
-
-  async #isKnown(file: LogFileInfo): Promise<boolean> {
-    for (const { family } of this.#followed.values()) if (await family.knows(file)) return true;
-    return false;
   }
 
   /** Whether it worked. */
   async #follow(path: string, how: Beginning): Promise<boolean> {
-    const { log, nowMs, onLoss } = this.#options;
-    try {
-      const beginning = await readBeginning(path);
-      const format = formatOf(path) ?? detectFormat(beginning);
-      let guessed = guessPrefix(beginning);
-      const createParser = (from: ResumePoint, block: Uint8Array) => {
-        const { prefix, zone, isTranslated } = this.#settings;
-        // The file may have been empty.
-        const known = prefix ?? (guessed ??= guessPrefix(block));
-        return createLogParser(format, {
-          file: path,
-          from,
-          isTranslated,
-          ...(zone === null ? {} : { zone }),
-          ...(known === null ? {} : { prefix: known }),
-        });
-      };
+    const follows = await this.#guard("follow", path, async () => {
+      const { log, nowMs, onLoss } = this.#options;
+      const maker = await ParserMaker.of(path, () => this.#settings);
+      const { format } = maker;
       const onRotation = (fields: { file: string; kind: string }) => log.info("log_rotation_detected", fields);
+      const createParser = maker.create.bind(maker);
       const options = { path, createParser, nowMs, onRotation, onLoss };
       const family = new LogFamily(options, "state" in how ? how.state : undefined);
       if ("begin" in how) await family.begin(how.begin, how);
       this.#followed.set(path, { family, format });
-      const from = "state" in how ? "checkpoint" : how.atEnd ? "end" : "start";
+      const from = "state" in how ? "checkpoint" : how.offset === 0 ? "start" : "end";
       log.info("log_followed", { file: path, format, from });
       return true;
-    } catch (error) {
-      this.#say(path, error);
-      return false;
-    }
+    });
+    return follows === true;
   }
 
-  #say(path: string, error: unknown): void {
+  async #isKnown(file: LogFileInfo): Promise<boolean> {
+    // One that may not be read is said when it is opened to be followed.
+    const first = await readBeginning(file).catch(() => null);
+    return first !== null && [...this.#followed.values()].some(({ family }) => family.knows(file, first));
+  }
+
+  #say(key: string, { path, error }: { path: string; error: unknown }): void {
     const failure = error instanceof Error ? error.message : String(error);
-    if (failure === this.#failures.get(path)) return;
-    this.#failures.set(path, failure);
-    this.#options.log.warning("log_unreadable", { path, error: failure });
-  }
-}
-
-const wildcard = /[*?]/;
-
-/** `*` and `?` of a shell, in the last part of the path. */
-function globPattern(glob: string): RegExp {
-  const escaped = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", "[^/]*").replaceAll("?", "[^/]");
-  return new RegExp(`^${escaped}$`);
-}
-
-/**
- * Of files that differ in their ending alone the server writes the same into each: the best is enough. One that has not
- * been written for long is left over from another `log_destination`, which the server may tell at once.
- */
-function chooseFormats(files: readonly LogFileInfo[], { formats, currentFile }: LogSettings): LogFileInfo[] {
-  const byStem = Map.groupBy(files, ({ path }) => stemOf(path));
-  return [...byStem].map(([stem, all]) => {
-    const isCurrent = currentFile !== null && stemOf(currentFile) === stem;
-    const written = isCurrent ? all.filter(({ path }) => formats?.includes(formatOf(path) ?? "stderr")) : [];
-    const group = written.length > 0 ? written : all;
-    const newestMs = Math.max(...group.map(({ mtimeMs }) => mtimeMs));
-    const current = group.filter(({ mtimeMs }) => mtimeMs >= newestMs - limits.logFormatStaleMs);
-    return current.reduce((best, file) => rankOf(file) > rankOf(best) ? file : best);
-  });
-}
-
-function stemOf(path: string): string {
-  return path.replace(liveLogName, "");
-}
-
-function rankOf({ path }: LogFileInfo): number {
-  const format = formatOf(path);
-  return format === "jsonlog" ? 2 : format === "csvlog" ? 1 : 0;
-}
-
-function formatOf(path: string): LogFormat | null {
-  if (path.endsWith(".json")) return "jsonlog";
-  return path.endsWith(".csv") ? "csvlog" : null;
-}
-
-/** For telling the format and the prefix; empty when there is no file at the moment. */
-async function readBeginning(path: string): Promise<Uint8Array> {
-  try {
-    using file = await Deno.open(path);
-    const buffer = new Uint8Array(limits.logBlockBytes);
-    return buffer.subarray(0, await file.read(buffer) ?? 0);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
-    throw error;
+    const isSaid = [...this.#failures.values()].includes(failure);
+    this.#failures.set(key, failure);
+    if (!isSaid) this.#options.log.warning("log_unreadable", { path, error: failure });
   }
 }

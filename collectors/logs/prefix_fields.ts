@@ -85,8 +85,9 @@ export class PrefixFields {
 
   /** Whether a name may be a name and the beginning of a message. */
   isAmbiguous(match: RegExpExecArray): boolean {
-    for (const group of this.#prefix.names) {
-      const name = match[group];
+    const { names } = this.#prefix;
+    for (let index = 0; index < names.length; index++) {
+      const name = match[names[index]!];
       if (name !== undefined && name.indexOf(":") >= 0 && endOfSeverity.test(name)) return true;
     }
     return false;

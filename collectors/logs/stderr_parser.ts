@@ -4,7 +4,7 @@
  * - A line that begins with a TAB continues the line before it.
  * - DETAIL, HINT, QUERY, CONTEXT, LOCATION, BACKTRACE and STATEMENT come at most once an entry, in this order, and
  *   belong to the last entry of their process, also when other processes have written in between. So the last
- *   `logOpenEntriesMax` entries stay open. QUERY, LOCATION and BACKTRACE have no field; LOCATION tells that the
+ *   `logOpenEntriesMax` entries, or half of them, stay open. QUERY, LOCATION and BACKTRACE have no field; LOCATION tells that the
  *   SQLSTATE stands before the message (`log_error_verbosity = verbose`).
  * - A line without the prefix is an entry of its own, of level UNKNOWN; so is what belongs to no open entry.
  * - Entries leave in the order of their first lines. What is held: the open entries, each text cut beyond its limit,
@@ -28,40 +28,12 @@ import {
   type ResumePoint,
 } from "./log_parser.ts";
 import { compilePrefix, defaultPrefix, type Prefix } from "./prefix.ts";
+import { type Line, noKindLeft, type OpenEntry, takeVerboseState, textOf } from "./open_entry.ts";
 import { PrefixFields } from "./prefix_fields.ts";
 import { type Block, RecordFeed } from "./record_feed.ts";
 import { TimeZone } from "./timezone.ts";
 
 const tab = 9;
-
-/** An entry that may get further lines. */
-interface OpenEntry {
-  entry: LogEntry;
-  offset: number;
-  /** The field that a continuation line adds to; null for what has no field. */
-  growing: "message" | "detail" | "hint" | "context" | "statement" | null;
-  /** Place of the last line in {@link lineKinds}; -1 after the first line, beyond them when none may follow. */
-  lastKind: number;
-  /** The first line, when its names can be read in several ways. */
-  ambiguous: string | null;
-  /** Of the message in that line. */
-  messageChars: number;
-  /** Where lines of it stand behind later entries. */
-  late: number[] | null;
-}
-
-/** A line that is being read. */
-interface Line {
-  block: Block;
-  start: number;
-  end: number;
-  /** Behind the severity or the label. */
-  rest: number;
-}
-
-const noKindLeft = lineKinds.length;
-/** With `log_error_verbosity = verbose`. */
-const verboseState = /^([0-9A-Z]{5}): /;
 
 /** See {@link LogParser}. */
 export class StderrParser implements LogParser {
@@ -109,7 +81,7 @@ export class StderrParser implements LogParser {
   }
 
   settle(): LogRecord[] {
-    while (this.#open.length > 0) this.#emit();
+    this.#emit(this.#open.length);
     this.#last = null;
     return this.#take();
   }
@@ -148,8 +120,9 @@ export class StderrParser implements LogParser {
       line.start = end + 1;
     }
     this.#read = block.offsetOf(text.length);
-    detachSparse(this.#records, { from, chars: text.length });
-    for (const { entry } of this.#open) detachEntry(entry);
+    if (detachSparse(this.#records, { from, chars: text.length })) {
+      for (const { entry } of this.#open) detachEntry(entry);
+    }
     return text.length;
   }
 
@@ -255,22 +228,30 @@ export class StderrParser implements LogParser {
     };
     this.#last = opened;
     this.#open.push(opened);
-    if (this.#open.length > limits.logOpenEntriesMax) this.#emit();
+    if (this.#open.length > limits.logOpenEntriesMax) this.#emit(limits.logOpenEntriesMax / 2);
     return opened;
   }
 
-  #emit(): void {
-    const { entry, late } = this.#open.shift()!;
+  /** Hands on the oldest entries: several at once, because taking the first of an array moves all others. */
+  #emit(count: number): void {
+    const leaving = this.#open.splice(0, count);
+    for (let index = 0; index < leaving.length; index++) {
+      const { entry, late } = leaving[index]!;
+      this.#finish(entry);
+      const offset = (leaving[index + 1] ?? this.#open[0])?.offset ?? this.#read;
+      if (late !== null || this.#claimed.length > 0) {
+        this.#claimed = [...this.#claimed, ...late ?? []].filter((claimed) => claimed > offset);
+      }
+      this.#records.push({ entry, offset, claimed: this.#claimed.length === 0 ? noneClaimed : this.#claimed });
+    }
+  }
+
+  #finish(entry: LogEntry): void {
     if (this.#isTranslated && entry.level !== "UNKNOWN") entry.message = englishPosition(entry.message);
     // Where the words do not tell a notice from a warning.
     if (entry.level === "WARNING" && entry.sqlstate === noState) entry.level = "NOTICE";
     if (entry.sqlstate === noState) entry.sqlstate = null;
     if (finishEntry(entry)) this.counts.cutEntries++;
-    const offset = this.#open[0]?.offset ?? this.#read;
-    if (late !== null || this.#claimed.length > 0) {
-      this.#claimed = [...this.#claimed, ...late ?? []].filter((claimed) => claimed > offset);
-    }
-    this.#records.push({ entry, offset, claimed: this.#claimed.length === 0 ? noneClaimed : this.#claimed });
   }
 
   /** Something else tells the names of the session: the first line is read with them, if it can be. */
@@ -284,17 +265,4 @@ export class StderrParser implements LogParser {
     open.messageChars = message.length;
     this.#readHead(entry, match);
   }
-}
-
-/** What a line says from a place on: one character more than may stay, so that the cut is seen. */
-function textOf({ block, end }: Line, start: number): string {
-  return block.text.slice(start, Math.min(end, start + limits.logTextCharsMax + 1));
-}
-
-/** `log_error_verbosity = verbose` sets the SQLSTATE before the message; that it is set is known by the LOCATION. */
-function takeVerboseState(entry: LogEntry): void {
-  const [before, state] = verboseState.exec(entry.message) ?? [];
-  if (before === undefined || state === undefined) return;
-  entry.sqlstate = state;
-  entry.message = entry.message.slice(before.length);
 }

@@ -66,12 +66,10 @@ export class TimeZone {
     if (stamp === this.#stamp) return this.#iso;
     const hasMilliseconds = stamp.charCodeAt(secondsChars) === 0x2e;
     const zoneStart = hasMilliseconds ? secondsChars + 5 : secondsChars + 1;
-    if (
-      !stamp.startsWith(this.#second) || !stamp.startsWith(this.#zone, zoneStart) ||
-      stamp.length !== zoneStart + this.#zone.length
-    ) {
-      this.#second = stamp.slice(0, secondsChars);
-      this.#zone = stamp.slice(zoneStart);
+    const second = stamp.slice(0, secondsChars);
+    const zone = stamp.slice(zoneStart);
+    if (second !== this.#second || zone !== this.#zone) {
+      [this.#second, this.#zone] = [second, zone];
       this.#secondIso = this.#convert(this.#second, this.#zone);
     }
     const milliseconds = hasMilliseconds ? stamp.slice(secondsChars, secondsChars + 4) : ".000";

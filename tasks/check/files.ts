@@ -8,7 +8,7 @@
 import { posix } from "node:path";
 
 /** Folders of tests that have no source to mirror: they cross subjects, or serve other tests. */
-const freeTestFolders = ["integration", "bench", "contracts", "fakes", "fixtures", "support", "versions"];
+const freeTestFolders = ["integration", "bench", "contracts", "fakes", "fixtures", "machine", "support", "versions"];
 /** Folders that are made, not written. */
 const madeFolders = [".git", ".deno", ".idea", ".vscode", "coverage", "node_modules"];
 /** Text that others wrote. */

@@ -79,7 +79,8 @@ const powers: readonly Power[] = [
   },
   {
     uses: ["fetch", "Deno.createHttpClient", "node:http", "node:https"],
-    owners: ["transport/http_delivery.ts"],
+    // The page runs in a browser, and asks the listener that it came from.
+    owners: ["transport/http_delivery.ts", "tasks/listener/page/api.js"],
     instead: "Send through the Delivery that transport/http_delivery.ts makes",
   },
   {
@@ -87,7 +88,11 @@ const powers: readonly Power[] = [
     owners: ["tasks/notify.ts"],
     instead: "Tell the service manager through the ServiceManager of tasks/notify.ts",
   },
-  { uses: ["Deno.openKv"], owners: ["transport/kv_store.ts"], instead: "Take an Outbox as an option" },
+  {
+    uses: ["Deno.openKv"],
+    owners: ["transport/kv_store.ts", "transport/wake_queue.ts"],
+    instead: "Take an Outbox as an option",
+  },
   {
     uses: ["node:sqlite"],
     owners: ["transport/kv_file.ts", "transport/kv_salvage.ts", "tasks/listener/database.ts"],

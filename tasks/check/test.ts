@@ -1,6 +1,6 @@
 /**
- * `deno task test` and `deno task test:versions`: runs tests and ends with one line that says how many passed, failed and
- * were skipped, as the test runner itself counted them. Arguments go to `deno test`: paths, `--filter`, …
+ * `deno task test`, `test:versions` and `test:systemd`: runs tests and ends with one line that says how many passed,
+ * failed and were skipped, as the test runner itself counted them. Arguments go to `deno test`: paths, `--filter`, …
  *
  * @module
  */
@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     return status.code === 0 ? 1 : status.code;
   }
   for (const name of summary.skipped) console.log(`skipped: ${name}`);
-  if (summary.passed + summary.failed === 0) {
+  if (summary.passed + summary.failed + summary.skippedCount === 0) {
     console.log("No test ran");
     return 1;
   }

@@ -8,13 +8,18 @@
  * @module
  */
 
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type CommandContext, exitClean, exitFailure } from "../command.ts";
-import { type Listener, startListener } from "../listener/listener.ts";
+import type { Listener } from "../listener/listener.ts";
 import type { WireDocument } from "../listener/schemas.ts";
+import { Arrivals } from "./arrivals.ts";
 import { type DemoAgent, demoConfig, startDemoAgent } from "./demo_agent.ts";
+import { DemoListener } from "./demo_listener.ts";
 import { presentDocument } from "./demo_lines.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded_postgres.ts";
+import { siteScripts, storyScripts } from "./site_scripts.ts";
+import { storyTimes, tellStory } from "./story.ts";
 import { seedSite, siteName, startWorkload } from "./workload.ts";
 
 /** The documents of one full set: what `--once` waits for. */
@@ -35,11 +40,17 @@ const usage = "Usage: deno task demo [--once]\n";
 const siteLeadMs = 3_000;
 
 /** Enough in the server's log to be worth collecting: slow statements, lock waits, and whose they were. */
-const serverSettings = {
-  log_line_prefix: "%m [%p] %q%u@%d %a ",
+export const serverSettings: Record<string, string> = {
+  log_line_prefix: "%m [%p] %e %q%u@%d %a ",
   log_min_duration_statement: "3s",
   log_lock_waits: "on",
 };
+
+/** The story waits for a document for so long. */
+const arrivalMs = 150_000;
+/** Before the story, so that the quiet site can be seen. */
+const quietMs = 4_000;
+const minuteMs = 60_000;
 
 /** How the demo came to its end. */
 type Ending =
@@ -83,25 +94,61 @@ async function present(options: DemoOptions): Promise<Ending> {
   );
   await prepare(server);
   const apiKey = crypto.randomUUID();
-  const listener = stack.use(startListener({
-    apiKey,
-    onDocument: async (document) => {
-      await print(presentDocument(document)).catch(progress.fail);
-      progress.add(document);
-    },
-  }));
-  stack.use(startWorkload({ host: server.host, port: server.port, random: Math.random }));
+  const arrivals = new Arrivals({ signal: stop, patienceMs: arrivalMs });
+  const listener = stack.use(
+    new DemoListener({
+      apiKey,
+      // In the server's folder, which is removed however this process ends.
+      dataFolder: join(dirname(server.dataDirectory), "listener"),
+      onDocument: async (document) => {
+        await print(presentDocument(document)).catch(progress.fail);
+        progress.add(document);
+        arrivals.add(document);
+      },
+    }),
+  );
+  const mood = { storm: false, broken: false };
+  const scripts = once ? siteScripts : storyScripts(mood);
+  stack.use(
+    startWorkload({
+      host: server.host,
+      port: server.port,
+      random: Math.random,
+      scripts,
+      ...once ? {} : { slowMs: 12_000 },
+    }),
+  );
   await pause(siteLeadMs, null, { signal: stop });
-  const agent = stack.use(await startAgent(options, { server, listener, apiKey }));
-  introduce(say, { server, listener, agent });
+  const agent = stack.use(await startAgent(options, { server, listener: listener.current, apiKey }));
+  introduce(say, { server, listener: listener.current, agent });
 
-  const ending = await firstOf({ once, stop, progress, agent, listener });
+  const stage = { server, listener, mood, random: Math.random, say, signal: stop, times: storyTimes };
+  const arrival = arrivals.next.bind(arrivals);
+  const told = once
+    ? Promise.resolve()
+    : tellStory({ ...stage, arrival, beforeLook: (leadMs) => beforeLook(leadMs, stop) })
+      .then(() => {
+        mood.storm = true;
+        say("The site goes on, busy now; Ctrl-C ends the demo");
+      });
+  told.catch((error) => {
+    if (!stop.aborted) progress.fail(error);
+  });
+  const ending = await firstOf({ once, stop, progress, agent, listener: listener.current });
   say("Stopping the agent, the site, the listener and PostgreSQL");
   return ending;
 }
 
+/** The agent looks at the whole minute. */
+async function beforeLook(leadMs: number, signal: AbortSignal): Promise<void> {
+  await pause(quietMs, undefined, { signal });
+  const untilMinuteMs = minuteMs - Date.now() % minuteMs;
+  const untilLookMs = untilMinuteMs < leadMs ? untilMinuteMs + minuteMs : untilMinuteMs;
+  await pause(untilLookMs - leadMs, undefined, { signal });
+}
+
 /** As docs/ tells a DBA to prepare a server. */
-async function prepare(server: EmbeddedPostgres): Promise<void> {
+export async function prepare(server: EmbeddedPostgres): Promise<void> {
   await server.query("CREATE ROLE bitville_monitor LOGIN; GRANT pg_monitor TO bitville_monitor");
   await seedSite(server);
   await server.query("CREATE EXTENSION pg_stat_statements", { database: siteName });
@@ -131,7 +178,7 @@ function introduce(say: (line: string) => void, parts: Parts & { agent: DemoAgen
   const { server, listener, agent } = parts;
   say(`PostgreSQL ${server.version}: psql -h ${server.host} -p ${server.port} -U ${server.user} site`);
   say(`Its log: ${server.logFile}`);
-  say(`The listener: ${listener.url}`);
+  say(`The listener: ${listener.url}, and its page: ${listener.pageUrl}`);
   say(`The agent's configuration: ${agent.configPath}`);
   say("The agent collects at its start and then once a minute; Ctrl-C ends the demo");
 }
@@ -158,9 +205,12 @@ class Progress {
     return types === "" ? "a session with a correlation id" : `documents of type ${types}`;
   }
 
-  /** Nobody reads what the demo prints. */
+  /** Nobody reads what the demo prints, or its story came to nothing. */
   readonly fail = (error: unknown): void => {
-    this.#complete.resolve({ kind: "failed", reason: `Cannot print a document: ${error}` });
+    this.#complete.resolve({
+      kind: "failed",
+      reason: `Cannot go on: ${error instanceof Error ? error.message : error}`,
+    });
   };
 }
 

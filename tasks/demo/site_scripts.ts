@@ -22,6 +22,8 @@ export interface SiteScript {
   visitors: number;
   /** Between one visitor's requests, in milliseconds, at most. */
   thinkMs: number;
+  /** Whether they come now. Default: always. */
+  when?: () => boolean;
   run(request: SiteRequest): Promise<void>;
 }
 
@@ -50,6 +52,38 @@ export const siteScripts: readonly SiteScript[] = [
   { name: "checkout", visitors: 4, thinkMs: 1_000, run: checkOut },
   { name: "import", visitors: 1, thinkMs: 3_000, run: importOrders },
 ];
+
+/** What goes on at the demo's site while its story is told. */
+export interface SiteMood {
+  /** Many want the same two orders. */
+  storm: boolean;
+  /** A release has broken something. */
+  broken: boolean;
+}
+
+/** A quiet site, and what comes over it when its mood says so. */
+export function storyScripts(mood: SiteMood): readonly SiteScript[] {
+  return [
+    { name: "page", visitors: 3, thinkMs: 900, run: showPage },
+    { name: "statistics", visitors: 1, thinkMs: 6_000, run: showStatistics },
+    { name: "checkout", visitors: 6, thinkMs: 300, when: () => mood.storm, run: checkOut },
+    { name: "import", visitors: 1, thinkMs: 1_000, when: () => mood.storm, run: importOrders },
+    { name: "broken", visitors: 3, thinkMs: 700, when: () => mood.broken, run: failSomehow },
+  ];
+}
+
+/** Each in its own way: a table that is not there, a value that is there already, nonsense, a statement cut off. */
+async function failSomehow(request: SiteRequest): Promise<void> {
+  const page = pick(request, pageCount);
+  const failures = [
+    `SELECT stars FROM site_rating WHERE page_id = ${page}`,
+    `INSERT INTO site_page VALUES (${page}, 'page-${page}', 'again', '', 0)`,
+    `SELECT title FROM site_page WHERE id = 'page-${page}'`,
+    `SELECT total_cents / 0 FROM site_order WHERE id = ${pick(request, orderCount)}`,
+    `SET statement_timeout = '50ms'; SELECT pg_sleep(1) /* search for ${page} */`,
+  ];
+  await request.query(failures[pick(request, failures.length) - 1]!);
+}
 
 async function showPage(request: SiteRequest): Promise<void> {
   const page = pick(request, pageCount);

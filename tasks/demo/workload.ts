@@ -20,6 +20,9 @@ const lockTimeoutMs = 20_000;
 /** After a failure, so that a stopped server is not asked without end. */
 const failurePauseMs = 500;
 
+/** A visitor whose time has not come looks again so often. */
+const closedPauseMs = 100;
+
 /** A server to work on. */
 export interface SiteServer {
   host: string;
@@ -101,6 +104,10 @@ class SiteWorkload implements Workload {
 
   async #visit(script: SiteScript): Promise<void> {
     while (!this.#signal.aborted) {
+      if (script.when?.() === false) {
+        await pause(closedPauseMs, null, { signal: this.#signal }).catch(() => {});
+        continue;
+      }
       const ok = await this.#request(script);
       if (this.#signal.aborted) return;
       if (ok) this.requests++;
@@ -147,7 +154,7 @@ function endSessions(server: SiteServer): Promise<void> {
 }
 
 /** A random UUID (version 4) of the given randomness. */
-function uuid(random: () => number): string {
+export function uuid(random: () => number): string {
   const digits = Array.from({ length: 32 }, () => Math.floor(random() * 16).toString(16));
   digits[12] = "4";
   digits[16] = "89ab"[Math.floor(random() * 4)]!;

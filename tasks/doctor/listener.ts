@@ -45,13 +45,16 @@ function statusFinding({ status, location }: ListenerAnswer & { kind: "answer" }
     const place = apiKeyFile === "" ? "listener.api_key" : apiKeyFile;
     return fail("the key is refused", { kind: "advice", text: `write the listener's key to ${place}` });
   }
-  if (status >= 300 && status < 400 && location !== null) {
-    return fail("a redirect, which is not followed", setUrl(new URL(location, url!).href));
+  if (status >= 300 && status < 400) {
+    const mend: Mend = location === null
+      ? { kind: "advice", text: "set listener.url to the final address" }
+      : setUrl(new URL(location, url!).href);
+    return fail("a redirect, which is not followed", mend);
   }
   if (status === 404 || status === 405 || status === 410) {
     return fail("nothing takes documents there", { kind: "advice", text: "correct the path of listener.url" });
   }
-  if (status >= 500 || status === 429) {
+  if (status >= 500 || [408, 425, 429].includes(status)) {
     const mend: Mend = { kind: "advice", text: "look at the listener; meanwhile the buffer keeps what is collected" };
     return { name, state: "warn", text: `${text}: it is in trouble`, mend };
   }

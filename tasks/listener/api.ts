@@ -12,11 +12,11 @@ import { logLevels } from "./extract_log.ts";
 import type { Live, News } from "./live.ts";
 import * as limits from "./limits.ts";
 import { type Parameters, readInteger, readSpan, readText, readWord } from "./parameters.ts";
-import { agents } from "./queries/agents.ts";
+import { agents, servers } from "./queries/agents.ts";
 import { documentOfId } from "./queries/documents.ts";
 import { logEntries, logEntry } from "./queries/log.ts";
 import { now } from "./queries/now.ts";
-import { requests } from "./queries/requests.ts";
+import { requestKinds, requests } from "./queries/requests.ts";
 import { series } from "./queries/series.ts";
 import { statementHistory, statements } from "./queries/statements.ts";
 import { story } from "./queries/story.ts";
@@ -44,6 +44,7 @@ export function createApi({ database, live, nowMs, stop }: ApiParts): Hono {
     ...readSpan(read(context), nowMs()),
     points: readInteger(read(context), "points", { min: 10, max: limits.pointsMax, otherwise: 1_000 }),
   });
+  api.get("/servers", (context) => context.json({ nowMs: nowMs(), servers: servers(database) }));
   api.get("/agents", (context) => context.json({ nowMs: nowMs(), agents: agents(database, nowMs()) }));
   api.get("/now", (context) => {
     const atMs = readInteger(read(context), "at", { min: 0, max: idMax, otherwise: nowMs() + limits.clockAheadMs });
@@ -73,9 +74,10 @@ export function createApi({ database, live, nowMs, stop }: ApiParts): Hono {
     return context.json(known(logEntry(database, { n: part("n"), i: part("i") }), "log entry"));
   });
   api.get("/requests", (context) => {
-    const notable = readWord(read(context), "notable", ["1", "0"]) === "1";
+    const kind = readWord(read(context), "kind", requestKinds);
+    const limit = readInteger(read(context), "limit", { min: 1, max: limits.rowsMax, otherwise: 100 });
     const prefix = readText(read(context), "prefix", 36).toLowerCase().replaceAll(/[^a-f0-9-]/g, "");
-    return context.json({ requests: requests(database, { notable, prefix }) });
+    return context.json({ requests: requests(database, { kind, prefix, limit }) });
   });
   api.get("/requests/:id", (context) => {
     const [, id] = uuid.exec(context.req.param("id").toLowerCase()) ?? [];

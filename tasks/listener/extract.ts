@@ -19,7 +19,7 @@ export interface Sighting {
   waitedMs: number | null;
   /** Whether others were waiting for it. */
   heldUp: boolean;
-  /** The error that it ended a statement with, as the log has it; the level where there is no code. */
+  /** The error that the log has of it: its SQLSTATE, or its level where there is none, and its message. */
   error: string | null;
 }
 
@@ -50,7 +50,7 @@ export interface LogRow {
   pid: number | null;
   correlationId: string | null;
   message: string;
-  /** Processes that it tells of beside its own: who holds a lock, who takes part in a deadlock. */
+  /** Processes whose waiting it tells of: who waits for a lock, who holds it, who takes part in a deadlock. */
   mentions: number[];
 }
 
@@ -170,7 +170,13 @@ function systemExtract(data: SystemData): Partial<Extract> {
 
 interface StatusData {
   buffer: { records: number; bytes: number };
-  loss: { evicted_records: number; rejected_records: number; ranges?: LossRange[] };
+  loss: {
+    evicted_records: number;
+    rejected_records: number;
+    quarantined_records: number;
+    unstored_records: number;
+    ranges: LossRange[];
+  };
   database: { time_ms: number; connections: number };
   process: { rss_bytes: number };
 }
@@ -180,11 +186,11 @@ function statusExtract({ buffer, loss, database, process }: StatusData): Partial
     figures: {
       buffered: buffer.records,
       buffered_bytes: buffer.bytes,
-      lost: loss.evicted_records + loss.rejected_records,
+      lost: loss.evicted_records + loss.rejected_records + loss.quarantined_records + loss.unstored_records,
       database_ms: database.time_ms,
       rss_bytes: process.rss_bytes,
     },
-    losses: (loss.ranges ?? []).map(({ reason, from, to, records }) => ({ reason, from, to, records })),
+    losses: loss.ranges.map(({ reason, from, to, records }) => ({ reason, from, to, records })),
   };
 }
 

@@ -26,6 +26,9 @@ export const logLevels = [
 export const warningSeverity = logLevels.indexOf("WARNING");
 const errorSeverity = logLevels.indexOf("ERROR");
 
+/** Of an error, beside its request in a list. */
+const errorCharsMax = 120;
+
 /** Processes that one entry tells of: a wait queue may be long. */
 const mentionsMax = 20;
 
@@ -52,7 +55,8 @@ export function logExtract({ entries }: { entries: LogEntry[] }, atMs: number): 
   const sightings = log.flatMap((row): Sighting[] => {
     const { correlationId, pid, sqlstate, severity } = row;
     if (correlationId === null) return [];
-    const error = severity < errorSeverity ? null : sqlstate ?? logLevels[severity]!;
+    const words = [sqlstate ?? logLevels[severity]!, row.message].join(" ");
+    const error = severity < errorSeverity ? null : words.slice(0, errorCharsMax);
     return [{ ...sighting(correlationId, row.atMs ?? atMs), pid, error, waitedMs: waitedMs(entries[row.index]!) }];
   });
   return { log, sightings };
@@ -66,22 +70,23 @@ function rowOf(entry: LogEntry, index: number): LogRow {
     atMs: Number.isNaN(atMs) ? null : atMs,
     severity: Math.max(0, (logLevels as readonly string[]).indexOf(level)),
     message: message.slice(0, limits.messageCharsMax),
-    mentions: mentionedPids(entry).filter((one) => one !== pid),
+    mentions: mentionedPids(entry),
   };
 }
 
-/** The processes that a message of a lock wait or a deadlock names, its own among them. */
+/** The processes that a message of a lock wait or a deadlock tells of. */
 export function mentionedPids({ message, detail }: Pick<LogEntry, "message" | "detail">): number[] {
-  if (detail === null || !/deadlock|still waiting for|acquired .* on |avoided deadlock/.test(message)) return [];
-  const named = detail.matchAll(/\b[Pp]rocess(?:es)? (?:holding the locks?: )?(\d+(?:, \d+)*)/g);
-  const queued = /Wait queue: (\d+(?:, \d+)*)/.exec(detail);
-  const lists = [...[...named].map(([, list]) => list!), ...queued === null ? [] : [queued[1]!]];
+  const [, own] = /^process (\d+) (?:still waiting for|acquired|detected deadlock)/.exec(message) ?? [];
+  if (own === undefined && !/deadlock/.test(message)) return [];
+  const named = (detail ?? "").matchAll(/\b[Pp]rocess(?:es)? (?:holding the locks?: )?(\d+(?:, \d+)*)/g);
+  const lists = [own ?? [], ...[...named].map(([, list]) => list!)].flat();
   const pids = lists.flatMap((list) => list.split(", ").map(Number));
   return [...new Set(pids)].slice(0, mentionsMax);
 }
 
 /** What the server says about how long a process has waited for a lock; null for other messages. */
 export function waitedMs({ message }: Pick<LogEntry, "message">): number | null {
-  const [, ms] = /^process \d+ (?:still waiting for|acquired) .* (?:on|for) .* after ([\d.]+) ms/.exec(message) ?? [];
+  const [, ms] = /^process \d+ (?:still waiting for|acquired|detected deadlock) .* after ([\d.]+) ms/.exec(message) ??
+    [];
   return ms === undefined ? null : Number(ms);
 }

@@ -73,6 +73,9 @@ export const storyDocumentsMax = 240;
 /** Log entries found by a process's number that a story has at most. */
 export const storyMentionsMax = 200;
 
+/** Waits behind a request whose ends are looked for. */
+export const storyWaitersMax = 30;
+
 /** Around the time when a request was seen in a process, in which a log entry that names the process means it. */
 export const storyMarginMs = 10 * 60 * 1_000;
 

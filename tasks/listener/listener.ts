@@ -16,6 +16,7 @@ import { anyProject, type Key, Keys, parseKeys } from "./keys.ts";
 import * as limits from "./limits.ts";
 import { describeDocument, welcome } from "./lines.ts";
 import { Live } from "./live.ts";
+import { agents, type AgentSummary } from "./queries/agents.ts";
 import { RateLimit } from "./rate_limit.ts";
 import { retain } from "./retention.ts";
 import { createValidator, type Validate, type WireDocument } from "./schemas.ts";
@@ -57,6 +58,8 @@ export interface Listener extends AsyncDisposable {
   readonly duplicates: number;
   /** The answers that were no success. The last 1,000. */
   readonly refusals: readonly { status: number; reason: string }[];
+  /** The agents that have sent something, as the page shows them. */
+  agents(): AgentSummary[];
   /** Forgets what is too old or too much now, as it does every minute. */
   retain(): Promise<void>;
   /** Finishes the requests that are under way. */
@@ -72,6 +75,18 @@ export function startListener(options: ListenerOptions): Listener {
     database.close();
     throw error;
   }
+}
+
+/** Stands in for a listener that is away: answers everything with 503 and when to come again. */
+export function startStandIn(at: { port: number; retryAfterS: number; onRequest: () => void }): AsyncDisposable {
+  const { port, retryAfterS, onRequest } = at;
+  const handler = async (request: Request) => {
+    if (request.method === "POST") onRequest();
+    await request.body?.cancel();
+    const headers = { "retry-after": String(retryAfterS) };
+    return Response.json({ status: "refused", reason: "The listener is away" }, { status: 503, headers });
+  };
+  return serve({ hostname: "127.0.0.1", port, handler });
 }
 
 function openDatabase(folder: string | undefined): Database {
@@ -146,6 +161,10 @@ class HttpListener implements Listener {
 
   get url(): string {
     return new URL(ingestPath, this.pageUrl).href;
+  }
+
+  agents(): AgentSummary[] {
+    return agents(this.#database, Date.now());
   }
 
   retain(): Promise<void> {

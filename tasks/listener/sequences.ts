@@ -71,6 +71,8 @@ export interface Hole {
   toMs: number;
   /** What the agent says became of them; empty when it has said nothing. */
   reasons: { reason: string; records: number }[];
+  /** How many it says are lost. The others are late. */
+  lost: number;
 }
 
 /** The holes of an agent that touch a time, the newest first. */
@@ -87,7 +89,9 @@ export function holesOf(database: Database, agentId: number, span: { fromMs: num
     const [fromMs, toMs] = [Number(earlier.last_at), Number(later.first_at)];
     if (toMs < span.fromMs || fromMs > span.toMs) continue;
     const [life, from, to] = [Number(later.life), Number(earlier.last) + 1, Number(later.first) - 1];
-    holes.push({ life, from, to, fromMs, toMs, reasons: reasonsOf(database, agentId, { life, from, to }) });
+    const reasons = reasonsOf(database, agentId, { life, from, to });
+    const lost = Math.min(to - from + 1, reasons.reduce((sum, { records }) => sum + records, 0));
+    holes.push({ life, from, to, fromMs, toMs, reasons, lost });
   }
   return holes;
 }

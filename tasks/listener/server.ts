@@ -6,6 +6,7 @@
 
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { basicAuth } from "hono/basic-auth";
+import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { secureHeaders } from "hono/secure-headers";
 import { errorMessage } from "../../log.ts";
@@ -98,6 +99,8 @@ function ingest(parts: ServerParts): (context: Context) => Promise<Response> {
 }
 
 async function refuse(error: Error, context: Context, parts: ServerParts): Promise<Response> {
+  // What asks for the page's password is hono's.
+  if (error instanceof HTTPException) return error.getResponse();
   const { status, headers } = error instanceof Refusal ? error : new Refusal(500, "");
   const reason = errorMessage(error);
   parts.onRefusal({ status, reason });

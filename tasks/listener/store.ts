@@ -138,6 +138,11 @@ export class Store {
   }
 
   #writeLoss({ agentId, life, atMs }: Place, { from, to, reason, records }: LossRange): void {
+    // Losses that lay beside each other may have become one.
+    this.#database.run(
+      "DELETE FROM loss_range WHERE agent_id = ? AND life = ? AND reason = ? AND first >= ? AND last <= ?",
+      ...[agentId, life, reason, from, to],
+    );
     this.#database.run(
       `INSERT OR REPLACE INTO loss_range (agent_id, life, first, last, reason, records, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
       ...[agentId, life, from, to, reason, records, atMs],

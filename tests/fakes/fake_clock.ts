@@ -37,7 +37,8 @@ export class FakeClock implements Clock {
       signal?.removeEventListener("abort", wake);
       resolve();
     };
-    const sleeper: Sleeper = { untilMs: this.#monotonicMs + ms, wake };
+    // Whole milliseconds: sums of fractions would miss, by a little and seldom, the times that tests wait for.
+    const sleeper: Sleeper = { untilMs: Math.ceil(this.#monotonicMs + ms), wake };
     this.#sleepers.add(sleeper);
     signal?.addEventListener("abort", wake, { once: true });
     return promise;

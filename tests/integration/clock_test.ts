@@ -90,6 +90,8 @@ async function standStill(): Promise<void> {
   await using folder = await AgentFolder.create({ database: postgres(), listener });
   await using agent = AgentProcess.start(folder);
   await agent.event("collection_complete", { where: ({ collector }) => collector === "agent_status" });
+  // No cycle is under way then.
+  await agent.until("the middle of a minute", () => Math.abs(Date.now() % 60_000 - 35_000) < 20_000);
   const before = agent.of("collection_complete").length;
   agent.kill("SIGSTOP");
   await systemClock.sleep(60_000 - Date.now() % 60_000 + 3_000);

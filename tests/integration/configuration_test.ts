@@ -67,6 +67,15 @@ Deno.test("start refuses a configuration file that is not there with 78 and name
   assert.match(messages(ended, "configuration_refused"), /agent\.ini because it does not exist/);
 });
 
+Deno.test("start refuses a listener's port that nothing can be sent to with 78", async () => {
+  await using listener = new ScriptedListener();
+  const settings = { listener: { url: "http://127.0.0.1:6000/ingest" } };
+  await using folder = await AgentFolder.create({ database: postgres(), listener, settings });
+  const ended = await AgentProcess.run(folder, { command: "start" });
+  assert.equal(ended.code, 78);
+  assert.match(messages(ended, "configuration_refused"), /listener\.url because .*6000: current value is http:/);
+});
+
 Deno.test("start takes the variables of the environment before the file", async () => {
   await using listener = new ScriptedListener();
   await using folder = await AgentFolder.create({

@@ -47,10 +47,12 @@ Deno.test("doctor asks the listener once, with the key and without a document", 
 /** Statuses, and what is said of them; the listener is mended by itself. */
 const statuses: Record<number, ["ok" | "warn" | "FAIL", RegExp]> = {
   202: ["ok", /does not refuse the key/],
+  304: ["FAIL", /a redirect, which is not followed/],
   401: ["FAIL", /the key is refused/],
   403: ["FAIL", /the key is refused/],
   404: ["FAIL", /nothing takes documents there/],
   405: ["FAIL", /nothing takes documents there/],
+  408: ["warn", /in trouble/],
   422: ["ok", /does not refuse the key/],
   429: ["warn", /in trouble/],
   503: ["warn", /in trouble/],

@@ -208,10 +208,7 @@ Deno.test("doctor tells of a buffer that others can look into, that is damaged, 
   assert.match(found(await runDoctor(folder), "buffer")[0]!, /^ok /);
 
   await Deno.writeTextFile(join(folder.bufferPath, "outbox.kv"), "This is not a database at all");
-  await mendOnce(await runDoctor(folder), { name: "buffer", state: "FAIL", text: /is no database/ }, folder);
-  assert.match(found(await runDoctor(folder), "buffer")[0]!, /^ok /);
-  const left = (await Array.fromAsync(Deno.readDir(folder.bufferPath))).map(({ name }) => name).sort();
-  assert.deepEqual(left, ["lock", "outbox.kv.damaged"]);
+  assert.match(found(await runDoctor(folder), "buffer")[0]!, /^warn .*is no database/);
 
   await folder.set({ buffer: { path: folder.iniPath } });
   await mendOnce(await runDoctor(folder), { name: "buffer", state: "FAIL", text: /agent\.ini/ }, folder);

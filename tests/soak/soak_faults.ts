@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { systemClock } from "../../clock.ts";
 import { badModes, type Mode, type SoakListener } from "./soak_listener.ts";
-import type { SoakProcess } from "./soak_process.ts";
+import type { Captures, SoakProcess } from "./soak_process.ts";
 
 /** What faults are done to. */
 export interface Stage {
@@ -17,6 +17,7 @@ export interface Stage {
   /** Whether the buffer has a small disk of its own, that can be filled. */
   readonly hasOwnDisk: boolean;
   readonly random: () => number;
+  readonly captures: Captures;
   agent: SoakProcess;
   /** Starts the next agent. */
   start: () => SoakProcess;

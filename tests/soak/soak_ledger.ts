@@ -1,6 +1,5 @@
 /**
- * The soak's closing table: what became of every document, by type. The types of those that never came are the ones that
- * the agent's log told when it captured them.
+ * The soak's closing tables: what became of every document, by whatever tells one from another.
  *
  * @module
  */
@@ -9,7 +8,7 @@ import type { StoredDocument } from "../support/ledger.ts";
 
 const ends = ["delivered", "evicted", "rejected", "quarantined", "unstored", "unexplained"] as const;
 
-/** What became of the documents of one type. */
+/** What became of some documents. */
 export type Row = Record<"captured" | typeof ends[number], number>;
 
 interface Range {
@@ -19,18 +18,18 @@ interface Range {
   records: number;
 }
 
-/** Rows by type, and one for those that a kill kept from being logged. */
-export function ledgerByType(
-  documents: readonly StoredDocument[],
-  { types, captured }: { types: ReadonlyMap<number, string>; captured: number },
+/** A row for each name that `nameOf` gives to a number. */
+export function ledgerBy(
+  nameOf: (sequence: number) => string,
+  { documents, captured }: { documents: readonly StoredDocument[]; captured: number },
 ): Map<string, Row> {
-  const came = new Map(documents.map(({ sequence, type }) => [sequence, type]));
+  const came = new Set(documents.map(({ sequence }) => sequence));
   const ranges = lastTold(documents);
   const rows = new Map<string, Row>();
   for (let sequence = 1; sequence <= captured; sequence++) {
-    const type = came.get(sequence) ?? types.get(sequence) ?? "not logged";
-    const row = rows.get(type) ?? emptyRow();
-    rows.set(type, row);
+    const name = nameOf(sequence);
+    const row = rows.get(name) ?? emptyRow();
+    rows.set(name, row);
     row.captured += 1;
     row[came.has(sequence) ? "delivered" : reasonOf(sequence, ranges)] += 1;
   }
@@ -64,18 +63,16 @@ function emptyRow(): Row {
   return { captured: 0, delivered: 0, evicted: 0, rejected: 0, quarantined: 0, unstored: 0, unexplained: 0 };
 }
 
-/** The table as text. */
-export function tableOf(rows: ReadonlyMap<string, Row>): string {
+/** The table as text, in the order of the names. */
+export function tableOf(title: string, rows: ReadonlyMap<string, Row>): string {
   const columns = ["captured", ...ends] as const;
   const total = emptyRow();
   for (const row of rows.values()) for (const column of columns) total[column] += row[column];
   const sorted = [...rows].sort(([one], [other]) => one < other ? -1 : 1);
-  const lines = [
-    ["type", ...columns],
-    ...[...sorted, ["all", total] as const].map(([type, row]) => {
-      return [type, ...columns.map((column) => `${row[column]}`)];
-    }),
-  ];
-  return lines.map((cells) => cells.map((cell, index) => index === 0 ? cell.padEnd(14) : cell.padStart(12)).join(""))
+  const cells = [[title, ...columns] as string[]];
+  for (const [name, row] of [...sorted, ["all", total] as const]) {
+    cells.push([name, ...columns.map((column) => `${row[column]}`)]);
+  }
+  return cells.map(([name = "", ...figures]) => name.padEnd(40) + figures.map((one) => one.padStart(12)).join(""))
     .join("\n");
 }

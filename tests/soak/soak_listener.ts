@@ -203,27 +203,28 @@ class Requests {
   /** Null at the end of the connection. */
   async next(): Promise<Uint8Array | null> {
     const pieces = [this.#rest];
-    let head = "";
-    let missing = Infinity;
-    for (;;) {
-      head = missing === Infinity ? new TextDecoder("latin1").decode(join(pieces)) : head;
-      const end = head.indexOf("\r\n\r\n") + 4;
-      if (end > 3) {
-        const bodyBytes = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
-        const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-        missing = end + bodyBytes - bytes;
-        if (missing <= 0) {
-          const all = join(pieces);
-          this.#rest = all.slice(end + bodyBytes);
-          return all.subarray(end, end + bodyBytes);
-        }
-      }
+    let bytes = this.#rest.length;
+    let size = sizeOf(this.#rest);
+    while (size === null || bytes < size.all) {
       const buffer = new Uint8Array(65_536);
       const count = await this.#connection.read(buffer);
       if (count === null) return null;
       pieces.push(buffer.subarray(0, count));
+      bytes += count;
+      size ??= sizeOf(join(pieces));
     }
+    const request = join(pieces);
+    this.#rest = request.slice(size.all);
+    return request.subarray(size.head, size.all);
   }
+}
+
+/** Bytes of a request's head, and of all of it; null while its head is not whole. */
+function sizeOf(request: Uint8Array<ArrayBuffer>): { head: number; all: number } | null {
+  const text = new TextDecoder("latin1").decode(request);
+  const head = text.indexOf("\r\n\r\n") + 4;
+  if (head < 4) return null;
+  return { head, all: head + Number(/^content-length: *(\d+)/im.exec(text)?.[1] ?? 0) };
 }
 
 function join(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

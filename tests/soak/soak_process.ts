@@ -18,18 +18,43 @@ export interface Usage {
   openFiles: number;
 }
 
+/** What the agents' logs say of their captures: the type of each document, and what was done to the agent meanwhile. */
+export class Captures {
+  readonly #types = new Map<number, string>();
+  readonly #faults: { name: string; from: number }[] = [];
+  #last = 0;
+
+  note(sequence: number, type: string): void {
+    this.#types.set(sequence, type);
+    this.#last = Math.max(this.#last, sequence);
+  }
+
+  /** Whatever is captured from now on is captured in this fault. */
+  begin(fault: string): void {
+    this.#faults.push({ name: fault, from: this.#last + 1 });
+  }
+
+  /** A kill may come between a capture and its line in the log. */
+  typeOf(sequence: number): string {
+    return this.#types.get(sequence) ?? "not logged";
+  }
+
+  faultAt(sequence: number): string {
+    return this.#faults.findLast(({ from }) => from <= sequence)?.name ?? "none";
+  }
+}
+
 /** A running agent of the soak. Disposing of it kills it. */
 export class SoakProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
-  readonly #types: Map<number, string>;
+  readonly #captures: Captures;
   readonly #read: Promise<void>;
   #status: Deno.CommandStatus | null = null;
   /** The end of its log, for the message of a soak that fails. */
   lastLines: string[] = [];
 
-  /** Notes the type of each document that is captured in `types`. */
-  constructor(iniPath: string, types: Map<number, string>) {
-    this.#types = types;
+  constructor(iniPath: string, captures: Captures) {
+    this.#captures = captures;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--allow-all", v8Flags, `${projectRoot}tests/soak/soak_agent.ts`, iniPath],
       stdin: "null",
@@ -81,6 +106,6 @@ export class SoakProcess implements AsyncDisposable {
     this.lastLines = [...this.lastLines.slice(-19), line];
     if (!/"event":"document_(?:stored|held|too_large)"/.test(line)) return;
     const { sequence, type } = JSON.parse(line);
-    if (typeof sequence === "number") this.#types.set(sequence, type);
+    if (typeof sequence === "number") this.#captures.note(sequence, type);
   }
 }

@@ -16,6 +16,9 @@ import { type Account, account, type StoredDocument } from "./ledger.ts";
 import { MemoryLog } from "./memory_log.ts";
 import { openTestOutbox } from "./test_outbox.ts";
 
+/** Beyond what any test stores: an outbox that hands out the same again and again must not hang its test. */
+const deliveriesMax = 5_000;
+
 /** A temporary folder with an outbox in it, and what a listener has of it. */
 export class OutboxFolder implements AsyncDisposable {
   readonly path: string;
@@ -62,10 +65,17 @@ export class OutboxFolder implements AsyncDisposable {
     return true;
   }
 
+  /** Delivers until there is nothing more. */
+  async deliverAll(outbox: Outbox): Promise<void> {
+    for (let count = 0; await this.deliver(outbox); count++) {
+      assert(count < deliveriesMax, "an end of what is handed out");
+    }
+  }
+
   /** Delivers all there is, with a status behind it that tells of losses, and accounts for every number. */
   async drain(outbox: Outbox): Promise<Account> {
     await putStatus(outbox);
-    while (await this.deliver(outbox));
+    await this.deliverAll(outbox);
     return account(this.delivered, { buffered: outbox.status().records });
   }
 
@@ -77,6 +87,17 @@ export class OutboxFolder implements AsyncDisposable {
     } finally {
       await outbox.close();
     }
+  }
+
+  /** A copy as a process that dies now leaves it: all files but the lock, and what SQLite keeps in memory alone. */
+  async copy(): Promise<OutboxFolder> {
+    const copy = await OutboxFolder.create();
+    for await (const { name } of Deno.readDir(this.path)) {
+      if (name === "lock" || name === "probe" || name.endsWith("-shm")) continue;
+      await Deno.copyFile(join(this.path, name), join(copy.path, name));
+    }
+    copy.delivered.push(...this.delivered);
+    return copy;
   }
 
   /** Overwrites a part of the file with noise. */

@@ -11,6 +11,57 @@ export function smallDiskUnavailable(): string | null {
   return Deno.build.os === "linux" && Deno.uid() === 0 ? null : "only root can mount a file system";
 }
 
+/** A mounted ext4 file system in a file, which can be made to fail as one on a broken disk does. */
+export class FileDisk implements AsyncDisposable {
+  readonly path: string;
+  #image: string;
+
+  private constructor(path: string, image: string) {
+    this.path = path;
+    this.#image = image;
+  }
+
+  /** Null where loop devices or ext4 are missing. */
+  static async mount(megabytes: number): Promise<FileDisk | null> {
+    const path = await Deno.makeTempDir({ prefix: "bitville-disk-" });
+    const image = `${path}.img`;
+    await Deno.writeFile(image, new Uint8Array(megabytes * 1024 * 1024));
+    try {
+      await run("mkfs.ext4", "-q", image);
+      await run("mount", "-o", "loop", image, path);
+      return new FileDisk(path, image);
+    } catch {
+      await Deno.remove(path);
+      await Deno.remove(image);
+      return null;
+    }
+  }
+
+  /** It turns read-only under whoever has files open, as after an I/O error. */
+  async fail(): Promise<void> {
+    await run("mount", "-o", "remount,abort", this.path);
+  }
+
+  /** Unmounts it under whoever has files open, and mounts what is on it in its place, mended. */
+  async mend(): Promise<void> {
+    await run("umount", "-l", this.path);
+    // Another device: while files are open, the failed one stays as it is.
+    const failed = this.#image;
+    this.#image = `${failed}.mended`;
+    await Deno.copyFile(failed, this.#image);
+    await Deno.remove(failed);
+    const { code } = await new Deno.Command("e2fsck", { args: ["-fy", this.#image], stdout: "null" }).output();
+    assert(code < 4, `e2fsck: ${code}`);
+    await run("mount", "-o", "loop", this.#image, this.path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await run("umount", "-l", this.path);
+    await Deno.remove(this.path);
+    await Deno.remove(this.#image);
+  }
+}
+
 /** A mounted tmpfs. Disposing of it takes it away with all that is in it. */
 export class SmallDisk implements AsyncDisposable {
   readonly path: string;

@@ -1,142 +1,9 @@
 // Following real files through every kind of rotation and restart: each line arrives once, or is counted.
-import * as limits from "../../limits.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { LogSettingsReader } from "../../collectors/logs/log_settings.ts";
-import { loggingRow } from "../support/logging_row.ts";
-import { LogRun, type LogRunOptions } from "../../tasks/log_run.ts";
-import { decompress } from "../../transport/gzip.ts";
-import { FakeClock } from "../fakes/fake_clock.ts";
-import { MemoryDatabase } from "../fakes/memory_database.ts";
-import { MemoryOutbox } from "../fakes/memory_outbox.ts";
-import { testSeal } from "../support/drafts.ts";
-import { MemoryLog } from "../support/memory_log.ts";
+import { logFilesMax } from "../../limits.ts";
+import { Bench, expectClosed, follow, rotations, shiftAway } from "../support/log_bench.ts";
 import { waitFor } from "../support/wait_for.ts";
-
-/** A folder with one log that is written and rotated, and an outbox that outlives every run. */
-class Bench implements AsyncDisposable {
-  readonly log = new MemoryLog();
-  readonly outbox = new MemoryOutbox({ seal: testSeal(), maxBytes: 50_000_000 });
-  readonly path: string;
-  readonly written: string[] = [];
-  #run: { run: LogRun; clock: FakeClock } | null = null;
-  #killed: LogRun[] = [];
-
-  private constructor(readonly folder: string) {
-    this.path = join(folder, "postgresql.log");
-  }
-
-  static async open(): Promise<Bench> {
-    return new Bench(await Deno.makeTempDir());
-  }
-
-  /** Appends lines that a server could have written, each with a number of its own. */
-  async write(count: number, options: { path?: string; name?: string } = {}): Promise<void> {
-    const { path = this.path, name = "psql" } = options;
-    let text = "";
-    for (let index = 0; index < count; index++) {
-      const message = `line ${this.written.length}`;
-      this.written.push(message);
-      text += `2026-11-21 03:00:00.000 UTC [77] ${name} LOG:  ${message}\n`;
-    }
-    await Deno.writeTextFile(path, text, { append: true, create: true });
-  }
-
-  start(options: { path?: string; redact?: LogRunOptions["redact"] } = {}): LogRun {
-    // Behind the files' times, which are the machine's: the test's clock runs ahead of it.
-    const clock = new FakeClock(new Date(Date.now() - 3_600_000));
-    const database = new MemoryDatabase().answer("pg_log settings", [loggingRow({ prefix: "%m [%p] %a " })]);
-    const settings = new LogSettingsReader(database, () => clock.monotonicMs());
-    const { outbox, log } = this;
-    const { path = this.folder, redact = null } = options;
-    const run = new LogRun({ path, settings, outbox, onStored: () => undefined, redact, clock, log });
-    run.start();
-    this.#run = { run, clock };
-    return run;
-  }
-
-  /** Its clock never moves again: for everybody else it is dead. */
-  kill(): void {
-    if (this.#run !== null) this.#killed.push(this.#run.run);
-    this.#run = null;
-  }
-
-  async stop(): Promise<void> {
-    const run = this.#run?.run;
-    this.#run = null;
-    await run?.stop();
-  }
-
-  /** Lets the run look again, and its batches become due. */
-  async pass(ms = 11_000): Promise<void> {
-    await this.#run?.clock.advance(ms);
-  }
-
-  /** The messages that were stored, in order. */
-  async stored(): Promise<string[]> {
-    const messages: string[] = [];
-    for (const json of await this.#documents()) {
-      const { data } = JSON.parse(json) as { data: { entries: { message: string }[] } };
-      messages.push(...data.entries.map(({ message }) => message));
-    }
-    return messages;
-  }
-
-  /** Waits until everything written has been stored, and holds that nothing is there twice or out of order. */
-  async expectAll(): Promise<void> {
-    await waitFor("all lines", async () => {
-      await this.pass();
-      return (await this.stored()).length >= this.written.length;
-    });
-    assert.deepEqual(await this.stored(), this.written);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-    await Promise.all(this.#killed.map((run) => run.stop().catch(() => undefined)));
-    await Deno.remove(this.folder, { recursive: true });
-  }
-
-  readonly #taken: string[] = [];
-
-  async #documents(): Promise<string[]> {
-    for (let entry = await this.outbox.oldest(); entry !== null; entry = await this.outbox.oldest()) {
-      this.#taken.push(new TextDecoder().decode(await decompress(entry.gzip, 100_000_000)));
-      await this.outbox.acknowledge(entry.sequence);
-    }
-    return this.#taken;
-  }
-}
-
-/** Each leaves what was written under another name or takes it away, as the programs of the world do. */
-const rotations: Record<string, (bench: Bench) => Promise<void>> = {
-  "a rename and a new file": async ({ path }) => {
-    await shift(path);
-    await Deno.rename(path, `${path}.1`);
-    await Deno.writeTextFile(path, "");
-  },
-  copytruncate: async ({ path }) => {
-    await shift(path);
-    await Deno.copyFile(path, `${path}.1`);
-    await Deno.truncate(path, 0);
-  },
-};
-
-async function shift(path: string): Promise<void> {
-  for (let number = 8; number >= 1; number--) {
-    await Deno.rename(`${path}.${number}`, `${path}.${number + 1}`).catch(() => undefined);
-  }
-}
-
-/** Begins to follow an empty log. */
-async function follow(bench: Bench): Promise<void> {
-  await bench.write(0);
-  bench.start();
-  await waitFor("the log", async () => {
-    await bench.pass(1_000);
-    return bench.log.of("log_followed").length > 0;
-  });
-}
 
 Deno.test("LogRun begins at the end of a file at the first start, and says so", async () => {
   await using bench = await Bench.open();
@@ -187,7 +54,7 @@ for (const [name, rotate] of Object.entries(rotations)) {
       await bench.write(60);
       await bench.pass(1_500);
       await bench.write(5);
-      bench.kill();
+      await bench.kill();
       for (let time = 0; time < times; time++) {
         await bench.write(20);
         await rotate(bench);
@@ -227,6 +94,44 @@ for (const [name, rotate] of Object.entries(rotations)) {
     await bench.expectAll();
   });
 }
+
+Deno.test("LogRun reads the rest of a log from its copy when the file got another name as well between two looks", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  await bench.write(60);
+  await bench.expectAll();
+  for (const name of Object.keys(rotations).reverse()) {
+    await bench.write(40);
+    await rotations[name]!(bench);
+  }
+  await bench.write(5);
+  await bench.expectAll();
+  assert.equal(bench.log.of("log_bytes_skipped").length, 0);
+});
+
+Deno.test("LogRun finds again what a look had found when it is killed before anything of it was stored", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  const path = join(bench.folder, "postgresql-2.log");
+  await bench.write(600);
+  await bench.write(20, { path });
+  await shiftAway(path);
+  // Older than the next look by more than the file system's clock may lag, and newer than the look before.
+  const written = new Date(bench.nowMs - 500);
+  await Deno.utime(`${path}.1`, written, written);
+  await bench.write(20, { path });
+  await waitFor("a full document", async () => {
+    await bench.pass(700);
+    return (await bench.stored()).length > 0;
+  });
+  await bench.kill();
+  bench.start();
+  await waitFor("all lines", async () => {
+    await bench.pass();
+    return (await bench.stored()).length >= bench.written.length;
+  });
+  assert.deepEqual((await bench.stored()).sort(), bench.written.sort());
+});
 
 Deno.test("LogRun sees that a file was truncated when it has grown beyond the position, and when to the same size", async () => {
   await using bench = await Bench.open();
@@ -303,6 +208,10 @@ Deno.test("LogRun waits for a folder that is not there yet, and says it once", a
   await using bench = await Bench.open();
   const folder = join(bench.folder, "later");
   bench.start({ path: folder });
+  await waitFor("the warning", async () => {
+    await bench.pass(1_000);
+    return bench.log.of("log_unreadable").length > 0;
+  });
   await bench.pass(5_000);
   assert.equal(bench.log.of("log_unreadable").length, 1);
   await Deno.mkdir(folder);
@@ -321,29 +230,7 @@ Deno.test("LogRun leaves compressed and foreign files alone", async () => {
   await bench.expectAll();
 });
 
-Deno.test("LogRun lets a deleted file go", async () => {
-  await using bench = await Bench.open();
-  await follow(bench);
-  await bench.write(10);
-  await bench.pass(2_000);
-  await Deno.remove(bench.path);
-  await bench.expectAll();
-  const run = () => [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => linkOf(name).includes(bench.folder));
-  await waitFor("the file to be closed", async () => {
-    await bench.pass(5_000);
-    return run().length === 0;
-  });
-});
-
-function linkOf(name: string): string {
-  try {
-    return Deno.readLinkSync(`/proc/self/fd/${name}`);
-  } catch {
-    return "";
-  }
-}
-
-Deno.test("LogRun sends entries of web requests within a second, others after a while or many at once", async () => {
+Deno.test("LogRun sends entries of web requests within a second, others after a while or 500 at once", async () => {
   await using bench = await Bench.open();
   await follow(bench);
   await bench.write(3);
@@ -354,9 +241,9 @@ Deno.test("LogRun sends entries of web requests within a second, others after a 
     await bench.pass(700);
     return (await bench.stored()).length === 4;
   });
-  await bench.write(2 * limits.logBatchEntriesMax + 200);
+  await bench.write(1_200);
   await bench.pass(700);
-  await waitFor("two full documents", async () => (await bench.stored()).length >= 4 + limits.logBatchEntriesMax);
+  await waitFor("two full documents", async () => (await bench.stored()).length >= 1_004);
   await bench.expectAll();
 });
 
@@ -367,4 +254,97 @@ Deno.test("LogRun loses nothing while the outbox cannot be written", async () =>
   await bench.write(900);
   await bench.expectAll();
   assert.equal(bench.log.of("document_not_stored").length, 1);
+});
+
+Deno.test("LogRun lets a deleted file go", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  await bench.write(10);
+  await bench.pass(2_000);
+  await Deno.remove(bench.path);
+  await bench.expectAll();
+  await expectClosed(bench);
+});
+
+Deno.test("LogRun lets a deleted file go whose successor has nothing to say", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  await bench.write(10);
+  await bench.pass(2_000);
+  await Deno.remove(bench.path);
+  await Deno.writeTextFile(bench.path, "");
+  await expectClosed(bench);
+  await bench.write(3);
+  await bench.expectAll();
+});
+
+Deno.test("LogRun closes a file that has been silent for a while, and reads on at the next line", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  for (const count of [10, 7, 1]) {
+    await bench.write(count, { name: "bitville-0b0e8a3e-7a3a-4a53-9d55-0c7f3a3b1e22" });
+    // The line is seen within a second, and sent within the next.
+    await bench.pass(700);
+    await bench.pass(700);
+    await bench.pass(700);
+    assert.deepEqual(await bench.stored(), bench.written);
+    await expectClosed(bench);
+  }
+  await bench.write(5);
+  await shiftAway(bench.path);
+  await bench.write(5);
+  await bench.expectAll();
+});
+
+Deno.test("LogRun reads from its start what appears while it is dead after a first start without any log", async () => {
+  for (const folder of [".", "later"]) {
+    await using bench = await Bench.open();
+    const path = join(bench.folder, folder);
+    bench.start({ path });
+    await bench.pass(1_000);
+    await bench.kill();
+    await Deno.mkdir(path, { recursive: true });
+    await bench.write(7, { path: join(path, "postgresql.log") });
+    bench.start({ path });
+    await bench.expectAll();
+  }
+});
+
+Deno.test("LogRun tells what is new by its content: rotated files whose times are years ago are read", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  for (const rotate of [...Object.values(rotations), ...Object.values(rotations)]) {
+    await bench.write(20);
+    await bench.pass(1_000);
+    for (let time = 0; time < 2; time++) {
+      await bench.write(9);
+      await rotate(bench);
+      await Deno.utime(`${bench.path}.1`, new Date("2020-01-01"), new Date("2020-01-01"));
+    }
+    await bench.write(3);
+    await bench.expectAll();
+  }
+});
+
+Deno.test("LogRun follows the latest files of many, and begins none of the others anew when it comes back to it", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  const paths = Array.from({ length: logFilesMax + 4 }, (_, hour) => join(bench.folder, `hour-${100 + hour}.log`));
+  for (const [index, path] of paths.entries()) {
+    await bench.write(1, { path });
+    await Deno.utime(path, index, index);
+    await bench.pass(1_000);
+  }
+  await bench.expectAll();
+  for (let look = 0; look < 110; look++) await bench.pass(1_000);
+  assert.equal(bench.files.length, logFilesMax);
+  for (const path of paths.slice(-6)) await Deno.remove(path);
+  for (let look = 0; look < 70; look++) await bench.pass(1_000);
+  assert(bench.files.includes(paths[0]!));
+  await bench.write(2, { path: paths[0]! });
+  await bench.expectAll();
+  await bench.stop();
+  bench.start();
+  await bench.write(2, { path: paths[1]! });
+  await bench.expectAll();
 });

@@ -11,7 +11,7 @@ import type { Outbox } from "../../transport/outbox.ts";
 import { draftOf } from "../support/drafts.ts";
 import { type Account, accountLine } from "../support/ledger.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";
-import { SmallDisk, smallDiskUnavailable } from "../support/small_disk.ts";
+import { FileDisk, SmallDisk, smallDiskUnavailable } from "../support/small_disk.ts";
 import { waitFor } from "../support/wait_for.ts";
 
 const missing = smallDiskUnavailable();
@@ -74,7 +74,7 @@ test("KvAccess gives no number twice when it is killed on a full disk", async ()
   await putUntilHeld(outbox, 20_000);
   for (let index = 0; index < 45; index++) await outbox.put(draftOf("in memory", 1_000));
   while (folder.delivered.length < 30 && await folder.deliver(outbox));
-  await using dead = await killed(folder);
+  await using dead = await folder.copy();
   await disk.empty();
   await outbox.close();
   const { unstored } = assertExplained("killed on a full disk", await dead.openAndDrain());
@@ -160,7 +160,7 @@ test("KvAccess keeps positions of logs through an episode, in order", async () =
   await outbox.put(draftOf("lines"), [{ name: "log:a", value: 2 }]);
   await outbox.saveCheckpoints([{ name: "log:a", value: 3 }, { name: "log:b", value: 1 }]);
   assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", 3], ["log:b", 1]]));
-  while (await folder.deliver(outbox));
+  await folder.deliverAll(outbox);
   await disk.empty();
   await writable(folder);
   await outbox.close();
@@ -188,12 +188,21 @@ test("KvAccess remembers on a full disk what the listener refused", async () => 
   await outbox.close();
 });
 
-/** A copy of the folder as a process that dies now leaves it. */
-async function killed(folder: OutboxFolder): Promise<OutboxFolder> {
-  const copy = await OutboxFolder.create();
-  for (const name of ["outbox.kv", "outbox.kv-wal", "sequence"]) {
-    await Deno.copyFile(join(folder.path, name), join(copy.path, name));
+test("KvAccess goes on when the file system turns read-only under it, and when it is mounted again", async () => {
+  await using disk = await FileDisk.mount(16);
+  if (disk === null) return console.log("left out: no loop device or ext4 here");
+  await using folder = await OutboxFolder.create(join(disk.path, "buffer"));
+  const outbox = await folder.open(options);
+  for (let index = 0; index < 5; index++) await outbox.put(draftOf(`${index}`, 20_000));
+  await disk.fail();
+  for (let index = 0; index < 5; index++) {
+    assert.equal((await outbox.put(draftOf("read only", 20_000))).kind, "held");
   }
-  copy.delivered.push(...folder.delivered);
-  return copy;
-}
+  await folder.deliver(outbox);
+  assert.equal(folder.delivered.length, 1, "what is stored is sent");
+  await disk.mend();
+  await writable(folder);
+  const { captured, doubles } = assertExplained("a file system that failed", await folder.drain(outbox));
+  assert.deepEqual([captured, doubles], [11, 0]);
+  await outbox.close();
+});

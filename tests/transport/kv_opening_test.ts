@@ -6,8 +6,9 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { chunkKey, lossesKey } from "../../transport/kv_records.ts";
 import { type Account, accountLine } from "../support/ledger.ts";
-import { OutboxFolder } from "../support/outbox_folder.ts";
+import { OutboxFolder, putStatus } from "../support/outbox_folder.ts";
 import { draftOf } from "../support/drafts.ts";
 import { seededRandom, takeSeed } from "../support/seeded_random.ts";
 
@@ -54,6 +55,11 @@ const harms: Record<string, (folder: OutboxFolder) => Promise<void>> = {
     using opened = await Deno.open(file, { write: true });
     await opened.write(new Uint8Array(100));
   },
+  "a value that passes for a number": (folder) => {
+    using file = new DatabaseSync(folder.file);
+    file.exec("update kv set v_encoding = 2 where k = (select k from kv where length(v) > 1000 limit 1)");
+    return Promise.resolve();
+  },
   "a damaged root of the keys": (folder) => folder.overwrite(3 * pageBytes, pageBytes),
 };
 for (const [name, harm] of Object.entries(harms)) {
@@ -88,15 +94,26 @@ Deno.test("openStore takes a log of writes that is torn or gone for what it hold
     const outbox = await folder.open();
     for (const [index, bytes] of sizes.entries()) await outbox.put(draftOf(`${index}`, bytes));
     for (let index = 0; index < 10; index++) await folder.deliver(outbox);
-    await using copy = await OutboxFolder.create();
-    for (const name of ["outbox.kv", "outbox.kv-wal", "sequence"]) {
-      await Deno.copyFile(`${folder.path}/${name}`, `${copy.path}/${name}`);
-    }
+    await using copy = await folder.copy();
     const { size } = await Deno.stat(`${copy.path}/outbox.kv-wal`);
     await Deno.truncate(`${copy.path}/outbox.kv-wal`, Math.floor(size * keep));
     await outbox.close();
-    copy.delivered.push(...folder.delivered);
     assertExplained(`log of writes cut to ${keep * 100} %`, await copy.openAndDrain());
+  }
+});
+
+Deno.test("replaceStore is repeated or finished by the next start wherever it is killed", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill(sizes, 10);
+  await folder.overwrite(2 * pageBytes, 100);
+  const copies: OutboxFolder[] = [];
+  const outbox = await folder.open({ step: async () => void copies.push(await folder.copy()) });
+  await outbox.close();
+  assert(copies.length > 6, "several commits and both moves");
+  for (const [index, copy] of copies.entries()) {
+    const { delivered, unexplained } = await copy.openAndDrain();
+    assert.deepEqual([delivered, unexplained], [sizes.length + 1, 0], `copy ${index}`);
+    await copy[Symbol.asyncDispose]();
   }
 });
 
@@ -109,12 +126,40 @@ Deno.test("openStore tells what went with a damaged file until the listener has 
   await outbox.close();
 });
 
+Deno.test("openStore does not take a status from before the damage for having told of it", async () => {
+  await using folder = await OutboxFolder.create();
+  const outbox = await folder.open();
+  for (let sequence = 1; sequence <= 9; sequence++) await outbox.put(draftOf(`${sequence}`));
+  for (const sequence of [1, 3, 5]) await outbox.reject(sequence, "marks");
+  await putStatus(outbox);
+  await outbox.close();
+  const kv = await Deno.openKv(folder.file);
+  await kv.set(lossesKey, "unreadable");
+  await kv.delete(chunkKey(7, 0));
+  kv.close();
+  const again = await folder.open();
+  while (await folder.deliver(again));
+  assertExplained("a ledger that cannot be read", await folder.drain(again));
+  await again.close();
+});
+
 Deno.test("openStore keeps the file of a newer agent untouched and begins a new one behind it", async () => {
   await using folder = await survive("a newer format", (folder) => setFormat(folder, 99));
   const [name] = await damagedFiles(folder);
   using file = new DatabaseSync(`${folder.path}/${name}`, { readOnly: true });
   assert.equal(file.prepare("select count(*) as n from kv where hex(k) like '02646F63756D656E74%'").get()?.n, 50);
   assert.match(String(folder.log.of("outbox_quarantined")[0]?.fields.error), /newer agent: format is 99/);
+});
+
+Deno.test("openStore delivers from a file that was set aside and is moved back, and takes it out of the losses", async () => {
+  await using folder = await survive("a newer format", (folder) => setFormat(folder, 99));
+  const [name] = await damagedFiles(folder);
+  await Deno.rename(`${folder.path}/${name}`, folder.file);
+  await setFormat(folder, 2);
+  const result = await folder.openAndDrain();
+  assertExplained("moved back", result);
+  assert.equal(result.quarantined, 0);
+  assert(result.delivered >= sizes.length);
 });
 
 Deno.test("openStore reads the format before this one, with its figures", async () => {

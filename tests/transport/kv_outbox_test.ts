@@ -141,6 +141,23 @@ Deno.test("openKvOutbox sets a document with a missing piece aside and goes on w
     await after.close();
   }));
 
+Deno.test("openKvOutbox sets a document aside that the disk has changed", () =>
+  withFolder(async (folder) => {
+    const before = await open(folder);
+    await before.put(draftOf("changed", 2_000));
+    await before.put(draftOf("sound"));
+    await before.close();
+    await editKv(folder, async (kv) => {
+      const piece = (await kv.get<Uint8Array>(["chunk", 1, 0])).value!;
+      piece[1_000]! ^= 1;
+      await kv.set(["chunk", 1, 0], piece);
+    });
+    const after = await open(folder);
+    assert.equal((await readEntry((await after.oldest())!)).data.name, "sound");
+    assert.equal(after.status().loss.rejectedRecords, 1);
+    await after.close();
+  }));
+
 Deno.test("openKvOutbox keeps rejected documents within their number and their share of the cap", () =>
   withFolder(async (folder) => {
     const outbox = await open(folder, 1_000_000);
@@ -154,6 +171,20 @@ Deno.test("openKvOutbox keeps rejected documents within their number and their s
     assert(bytes > 0, "the last ones are kept for a look");
     await outbox.close();
     await editKv(folder, async (kv) => assert.equal(await countKeys(kv, ["rejected"]), await countKeys(kv, ["chunk"])));
+  }));
+
+Deno.test("openKvOutbox evicts down to a cap that was lowered, counted, when it is opened", () =>
+  withFolder(async (folder) => {
+    const before = await open(folder, 1_000_000);
+    for (let index = 0; index < 10; index++) await before.put(draftOf(`${index}`, 50_000));
+    await before.close();
+    const after = await open(folder, 200_000);
+    const { records, bytes, loss } = after.status();
+    assert.deepEqual([records, loss.evictedRecords], [3, 7]);
+    assert(bytes <= 200_000);
+    assert.deepEqual(loss.untold.ranges.map(({ reason, from, to }) => [reason, from, to]), [["evicted", 1, 7]]);
+    assert.equal((await after.oldest())?.sequence, 8);
+    await after.close();
   }));
 
 Deno.test("openKvOutbox evicts rejected documents before any that wait", () =>

@@ -52,8 +52,26 @@ export interface AgentSummary {
   status: AgentStatus | null;
   statusMs: number;
   holes: Hole[];
+  /** Numbers that have not come: those that it says are lost, and those that are late. */
   missing: number;
+  lost: number;
   health: { state: "ok" | "warning" | "silent"; reasons: string[] };
+}
+
+/** A server, as one chooses it: the agent on it. */
+export interface Server {
+  id: number;
+  project: string;
+  host: string;
+}
+
+/** The servers of all agents, by project and host. */
+export function servers(database: Database): Server[] {
+  return database.all("SELECT agent_id, project, host FROM agent ORDER BY project, host LIMIT ?", agentsMax).map((
+    row,
+  ) => (
+    { id: Number(row.agent_id), project: String(row.project), host: String(row.host) }
+  ));
 }
 
 /** All agents, by project and host. */
@@ -68,16 +86,18 @@ export function agents(database: Database, nowMs: number): AgentSummary[] {
       status: row.status === null ? null : JSON.parse(String(row.status)) as AgentStatus,
       holes: holes.slice(0, holesMax),
       missing: holes.reduce((sum, { from, to }) => sum + to - from + 1, 0),
+      lost: holes.reduce((sum, hole) => sum + hole.lost, 0),
     };
     return { ...summary, health: healthOf(summary, nowMs) };
   });
 }
 
 function healthOf(agent: Omit<AgentSummary, "health">, nowMs: number): AgentSummary["health"] {
-  const { status, receivedMs, missing } = agent;
+  const { status, receivedMs, missing, lost } = agent;
   const silentMs = nowMs - receivedMs;
   const reasons = [
-    ...missing > 0 ? [`${missing} documents are missing`] : [],
+    ...lost > 0 ? [`${lost} documents are lost`] : [],
+    ...missing > lost ? [`${missing - lost} documents have not come yet`] : [],
     ...status === null ? [] : statusReasons(status),
   ];
   if (silentMs > lateMs) {

@@ -68,7 +68,8 @@ function countsOf(database: Database, agentId: number, filter: LogFilter): LogAn
   const { fromMs, toMs, severity } = filter;
   const stepMs = Math.max(1_000, Math.ceil((toMs - fromMs) / stepsMax));
   const rows = database.all(
-    `SELECT (at - ?2) / ?5 AS step, severity, count(*) AS count FROM log_entry
+    // Numbers are bound as floating point: without the cast each entry would be a step of its own.
+    `SELECT CAST((at - ?2) / ?5 AS INTEGER) AS step, severity, count(*) AS count FROM log_entry
       WHERE agent_id = ?1 AND at BETWEEN ?2 AND ?3 AND severity >= ?4 GROUP BY step, severity`,
     ...[agentId, fromMs, toMs, Math.max(severity, warningSeverity), stepMs],
   );
@@ -76,7 +77,7 @@ function countsOf(database: Database, agentId: number, filter: LogFilter): LogAn
   const levels: Record<string, number[]> = {};
   for (const { step, severity, count } of rows) {
     const counts = levels[logLevels[Number(severity)]!] ??= Array(steps).fill(0);
-    counts[Math.floor(Number(step))] = Number(count);
+    counts[Number(step)] = Number(count);
   }
   return { at: Array.from({ length: steps }, (_, index) => fromMs + index * stepMs), stepMs, levels };
 }

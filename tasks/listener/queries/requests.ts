@@ -5,7 +5,6 @@
  */
 
 import type { Database } from "../database.ts";
-import * as limits from "../limits.ts";
 
 /** A request in a list. */
 export interface RequestSummary {
@@ -18,27 +17,38 @@ export interface RequestSummary {
   /** Whether others waited for it. */
   heldUp: boolean;
   errors: number;
-  /** The last one's SQLSTATE, or its level. */
+  /** The last one's SQLSTATE, or its level, and its message. */
   error: string | null;
 }
 
+/** What happened to the requests that are asked for. */
+export const requestKinds = ["trouble", "waits", "errors", "all"] as const;
+
 /** Which requests are asked for. */
 export interface RequestFilter {
-  /** Only those that waited, held up others or had an error. */
-  notable: boolean;
-  /** The beginning of an id; empty for all. */
+  kind: typeof requestKinds[number];
+  /** The beginning of an id; empty for all. Then what happened to it does not matter. */
   prefix: string;
+  limit: number;
 }
 
+const columns = "correlation_id, agent_id, first_at, last_at, waited_ms, held_up, errors, error";
+const isTrouble = "waited_ms IS NOT NULL OR held_up > 0 OR errors > 0";
+const conditions = {
+  trouble: `(${isTrouble})`,
+  // With the index of those in trouble, of whom these are a part.
+  waits: `(${isTrouble}) AND (waited_ms IS NOT NULL OR held_up > 0)`,
+  errors: `(${isTrouble}) AND errors > 0`,
+  all: "true",
+};
+
 /** The newest requests. */
-export function requests(database: Database, { notable, prefix }: RequestFilter): RequestSummary[] {
-  const columns = "correlation_id, agent_id, first_at, last_at, waited_ms, held_up, errors, error";
-  const isNotable = notable ? "WHERE waited_ms IS NOT NULL OR held_up > 0 OR errors > 0" : "";
+export function requests(database: Database, { kind, prefix, limit }: RequestFilter): RequestSummary[] {
   const rows = prefix === ""
-    ? database.all(`SELECT ${columns} FROM request ${isNotable} ORDER BY last_at DESC LIMIT ?`, limits.rowsMax)
+    ? database.all(`SELECT ${columns} FROM request WHERE ${conditions[kind]} ORDER BY last_at DESC LIMIT ?`, limit)
     : database.all(
       `SELECT ${columns} FROM request WHERE correlation_id >= ?1 AND correlation_id < ?1 || 'g' LIMIT ?2`,
-      ...[prefix, limits.rowsMax],
+      ...[prefix, limit],
     );
   return rows.map((row) => ({
     correlationId: String(row.correlation_id),

@@ -29,8 +29,16 @@ export interface SeriesAnswer {
   /** By the type of the documents. */
   groups: Record<typeof figureTypes[number], Columns>;
   holes: Hole[];
+  /** Times in which nothing was collected and no number is missing: the agent did not run. */
+  pauses: Pause[];
   /** The usual time between two documents, as far as is seen. */
   intervalMs: number;
+}
+
+/** A time without documents. */
+export interface Pause {
+  fromMs: number;
+  toMs: number;
 }
 
 /** Beyond so many usual intervals without a document, there is a hole. */
@@ -47,18 +55,33 @@ interface Sample {
 /** The figures of one agent. */
 export function series(database: Database, agentId: number, span: Span): SeriesAnswer {
   const { fromMs, toMs, points } = span;
+  const holes = holesOf(database, agentId, { fromMs, toMs });
   let intervalMs = defaultIntervalMs;
+  let pauses: Pause[] = [];
   const groups = Object.fromEntries(figureTypes.map((type) => {
     const samples = database.all(
       "SELECT at, figures FROM figure WHERE agent_id = ? AND type = ? AND at BETWEEN ? AND ? ORDER BY at",
       ...[agentId, type, fromMs, toMs],
     ).map((row): Sample => ({ at: Number(row.at), figures: JSON.parse(String(row.figures)) }));
     const usualMs = median(samples.slice(1).map(({ at }, index) => at - samples[index]!.at));
-    if (type === "pg_stat_activity" && usualMs !== null) intervalMs = usualMs;
+    if (type === "pg_stat_activity" && usualMs !== null) {
+      intervalMs = usualMs;
+      pauses = pausesBetween([...samples.map(({ at }) => at), toMs], { usualMs, holes });
+    }
     const rated = type === "system_metrics" ? withRates(samples, usualMs ?? defaultIntervalMs) : samples;
     return [type, columnsOf(reduced(rated, span, usualMs ?? defaultIntervalMs), { fromMs, toMs, points })];
   })) as SeriesAnswer["groups"];
-  return { fromMs, toMs, groups, holes: holesOf(database, agentId, { fromMs, toMs }), intervalMs };
+  return { fromMs, toMs, groups, holes, pauses, intervalMs };
+}
+
+/** What lies between two times that are further apart than usual, and is not explained by numbers that are missing. */
+function pausesBetween(
+  times: readonly number[],
+  { usualMs, holes }: { usualMs: number; holes: readonly Hole[] },
+): Pause[] {
+  return times.slice(1).map((toMs, index) => ({ fromMs: times[index]!, toMs }))
+    .filter(({ fromMs, toMs }) => toMs - fromMs > usualMs * holeIntervals)
+    .filter(({ fromMs, toMs }) => !holes.some((hole) => hole.fromMs < toMs && hole.toMs > fromMs));
 }
 
 /** Samples, and how far apart they usually are. */

@@ -78,17 +78,17 @@ export function statementHistory(database: Database, id: number, span: Span): St
   if (known === null) return null;
   const stepMs = Math.max(60_000, Math.ceil((span.toMs - span.fromMs) / span.points / 60_000) * 60_000);
   const rows = database.all(
-    `SELECT at / ?1 AS step, ${sums} FROM statement_delta
+    `SELECT CAST(at / ?1 AS INTEGER) AS step, ${sums} FROM statement_delta
       WHERE agent_id = ?2 AND at BETWEEN ?3 AND ?4 AND statement_id = ?5 GROUP BY step ORDER BY step`,
     ...[stepMs, known.agent_id as number, span.fromMs, span.toMs, id],
   );
   // A step with a document in which the statement is not is a step in which it did not run.
   const steps = database.all(
-    `SELECT DISTINCT at / ?1 AS step FROM document
+    `SELECT DISTINCT CAST(at / ?1 AS INTEGER) AS step FROM document
       WHERE agent_id = ?2 AND type = 'pg_stat_statements' AND at BETWEEN ?3 AND ?4 ORDER BY step LIMIT ?5`,
     ...[stepMs, known.agent_id as number, span.fromMs, span.toMs, limits.pointsMax],
-  ).map(({ step }) => Math.floor(Number(step)));
-  const works = new Map(rows.map((row) => [Math.floor(Number(row.step)), workOf(row)]));
+  ).map(({ step }) => Number(step));
+  const works = new Map(rows.map((row) => [Number(row.step), workOf(row)]));
   return { id, ...identityOf(database, id), stepMs, ...columnsOf(steps, works, stepMs) };
 }
 

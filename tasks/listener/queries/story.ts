@@ -48,6 +48,8 @@ export interface StoryLog {
   n: number;
   i: number;
   entry: LogEntry;
+  /** Whether it only says what a wait of the story says as well. */
+  tellsOfWait: boolean;
 }
 
 /** What {@link story} answers with. */
@@ -110,6 +112,8 @@ class Teller {
   readonly #processes = new Map<string, StoryProcess>();
   readonly #log = new Map<string, StoryLog>();
   readonly #waits: WaitBook;
+  readonly #mentioned = new Set<string>();
+  readonly #entries = new Map<number, LogEntry[]>();
 
   constructor(database: Database, id: string) {
     this.#database = database;
@@ -129,37 +133,60 @@ class Teller {
       for (const lock of lockEvidence(data as never, { agentId, atMs })) this.#waits.add(lock);
     } else if (type === "pg_log") {
       for (const [i, entry] of (data.entries as LogEntry[]).entries()) {
-        if (entry.correlation_id === this.#id) {
-          this.#addEntry({ agentId, n, i, atMs: timeOf(entry.timestamp) ?? atMs, entry });
-        }
+        if (entry.correlation_id !== this.#id) continue;
+        this.#addEntry({ agentId, n, i, atMs: timeOf(entry.timestamp) ?? atMs, entry, tellsOfWait: false });
       }
     }
   }
 
-  /** What the log says of the processes that served the request, where another one wrote it. */
+  /** What the log says of the waits of the processes that served the request, and of those that waited for it. */
   addMentions(): void {
     const backends = this.#database.all(
       "SELECT agent_id, pid, first_at, last_at FROM backend WHERE correlation_id = ? LIMIT 50",
       this.#id,
     );
     for (const { agent_id: agentId, pid, first_at: firstAt, last_at: lastAt } of backends) {
-      const mentions = this.#database.all(
-        "SELECT n, i, at FROM lock_mention WHERE agent_id = ? AND pid = ? AND at BETWEEN ? AND ? LIMIT ?",
-        ...[Number(agentId), Number(pid), Number(firstAt) - limits.storyMarginMs],
-        ...[Number(lastAt) + limits.storyMarginMs, limits.storyMentionsMax],
-      );
-      const documents = new Map(mentions.map(({ n }) => [Number(n), documentOfRow(this.#database, Number(n))]));
-      for (const { n, i, at } of mentions) {
-        const entry = (documents.get(Number(n))?.document.data.entries as LogEntry[] | undefined)?.[Number(i)];
-        if (entry === undefined) continue;
-        for (const one of logEvidence(entry, { agentId: Number(agentId), atMs: Number(at) })) this.#waits.add(one);
-      }
+      const [fromMs, toMs] = [Number(firstAt) - limits.storyMarginMs, Number(lastAt) + limits.storyMarginMs];
+      this.#addMentionsOf({ agentId: Number(agentId), pid: Number(pid), fromMs, toMs });
+    }
+    // Who waited for it says itself how its wait ended.
+    const held = this.#waits.waits().filter(({ role }) => role === "held").slice(0, limits.storyWaitersMax);
+    for (const { agentId, other, startMs, endMs } of held) {
+      this.#addMentionsOf({ agentId, pid: other.pid, fromMs: startMs, toMs: endMs + limits.storyMarginMs });
     }
   }
 
+  #addMentionsOf({ agentId, pid, fromMs, toMs }: { agentId: number; pid: number; fromMs: number; toMs: number }): void {
+    const mentions = this.#database.all(
+      "SELECT n, i, at FROM lock_mention WHERE agent_id = ? AND pid = ? AND at BETWEEN ? AND ? LIMIT ?",
+      ...[agentId, pid, fromMs, toMs, limits.storyMentionsMax],
+    );
+    for (const { n, i, at } of mentions) {
+      const key = `${n}/${i}`;
+      if (this.#mentioned.has(key)) continue;
+      this.#mentioned.add(key);
+      const entry = this.#entriesOf(Number(n))[Number(i)];
+      if (entry === undefined) continue;
+      for (const one of logEvidence(entry, { agentId, atMs: Number(at) })) this.#waits.add(one);
+    }
+  }
+
+  /** A document is opened once, however many of its lines are asked for. */
+  #entriesOf(n: number): LogEntry[] {
+    const known = this.#entries.get(n);
+    if (known !== undefined) return known;
+    const data = documentOfRow(this.#database, n)?.document.data;
+    const entries = (data?.entries ?? []) as LogEntry[];
+    this.#entries.set(n, entries);
+    return entries;
+  }
+
   #addEntry(line: StoryLog): void {
-    this.#log.set(`${line.n}/${line.i}`, line);
-    for (const one of logEvidence(line.entry, line)) this.#waits.add(one);
+    const key = `${line.n}/${line.i}`;
+    this.#mentioned.add(key);
+    const evidence = logEvidence(line.entry, line);
+    this.#log.set(key, { ...line, tellsOfWait: evidence.length > 0 });
+    for (const one of evidence) this.#waits.add(one);
   }
 
   #addSession(session: Session, { agentId, atMs }: { agentId: number; atMs: number }): void {

@@ -89,24 +89,31 @@ export function lockEvidence({ locks }: Locks, { agentId, atMs }: Place): Eviden
   }));
 }
 
+const waitLine = /^process (\d+) (still waiting for|acquired|detected deadlock while waiting for) (.*) after [\d.]+ ms/;
+
 /** What one log entry says of who waits for whom; empty for most. */
 export function logEvidence(entry: LogEntry, { agentId, atMs }: Place): Evidence[] {
   const { message, detail } = entry;
   if (entry.sqlstate === "40P01" || /^deadlock detected/.test(message)) {
     return deadlockEvidence(entry, { agentId, atMs });
   }
-  const [, pid, , lock] = /^process (\d+) (still waiting for|acquired) (.*) after [\d.]+ ms/.exec(message) ?? [];
+  const [, pid, what, lock] = waitLine.exec(message) ?? [];
   if (pid === undefined) return [];
   const waiter = { pid: Number(pid), correlationId: entry.correlation_id, statement: entry.statement };
-  const about = { agentId, atMs, waitedMs: waitedMs(entry), lock: lock!, waiter, source: "log" as const };
-  if (message.includes(" acquired ")) {
+  // The message names a table by its number; the context, where there is one, by its name.
+  const [, relation] = /in relation "([^"]*)"/.exec(entry.context ?? "") ?? [];
+  const named = relation === undefined
+    ? lock!
+    : lock!.replace(/ of relation \d+ of database \d+$|$/, ` in ${relation}`);
+  const about = { agentId, atMs, waitedMs: waitedMs(entry), lock: named, waiter, source: "log" as const };
+  if (what === "acquired") {
     return [{ ...about, ended: "acquired" as const, holder: { pid: 0, correlationId: null, statement: null } }];
   }
   const [, held] = /[Hh]olding the locks?: ([\d, ]+)/.exec(detail ?? "") ?? [];
   const holders = held === undefined ? [] : held.split(",").map(Number);
   return holders.map((one) => ({
     ...about,
-    ended: null,
+    ended: what === "still waiting for" ? null : "deadlock" as const,
     holder: { pid: one, correlationId: null, statement: null },
   }));
 }
@@ -148,7 +155,9 @@ export class WaitBook {
   /** All episodes, the earliest first. */
   waits(): Wait[] {
     const waits: Wait[] = [];
-    const known = this.#evidence.map((one) => this.#resolved(one));
+    // What tells no beginning joins an episode that is known by then.
+    const known = this.#evidence.map((one) => this.#resolved(one))
+      .sort((a, b) => Number(a.waitedMs === null) - Number(b.waitedMs === null) || a.atMs - b.atMs);
     const starts = (one: Evidence) => one.atMs - (one.waitedMs ?? 0);
     for (const one of known.filter(({ holder }) => holder.pid !== 0 || holder.statement !== null)) {
       for (const role of this.#rolesIn(one)) this.#addTo(waits, one, role);
@@ -181,7 +190,8 @@ export class WaitBook {
       waits.push({ ...about, other: { ...other }, startMs, endMs: one.atMs, sources: [source] });
       return;
     }
-    same.startMs = Math.min(same.startMs, startMs);
+    // A document's time is of its cycle; the server's own lines are exact.
+    if (source === "log" && one.waitedMs !== null) same.startMs = startMs;
     same.endMs = Math.max(same.endMs, one.atMs);
     same.ended ??= one.ended;
     same.other.statement ??= other.statement;

@@ -98,7 +98,7 @@ testRule("one-owner", {
     ["transport/http_delivery.ts", `const answer = await fetch(url, { client: Deno.createHttpClient({}) });`],
     ["transport/sender.ts", `function send(options: { fetch: typeof fetch }) { return options.fetch("x"); }`],
     ["transport/sender.ts", `function send(fetch: Fetch) { return fetch("x"); }`],
-    ["transport/kv_outbox.ts", `const outbox = await Deno.openKv("outbox");`],
+    ["transport/kv_store.ts", `const outbox = await Deno.openKv("outbox");`],
     ["collectors/postgres_pool.ts", `import pg from "pg";`],
     ["collectors/activity.ts", `import { parse } from "pg-connection-string";`],
     ["tasks/demo/embedded_postgres.ts", `new Deno.Command("initdb");`],

@@ -1,0 +1,67 @@
+// The outbox's file as a file: leftovers of an earlier version's queue, damage told from refusal, what is kept for a look.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import * as limits from "../../limits.ts";
+import { boundDamaged, damagedPath, isDamage, NewerFormatError } from "../../transport/kv_file.ts";
+import { draftOf } from "../support/drafts.ts";
+import { OutboxFolder } from "../support/outbox_folder.ts";
+
+Deno.test("readyFile takes away messages that an earlier version has piled up", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill([1_000]);
+  const kv = await Deno.openKv(folder.file);
+  for (let index = 0; index < 200; index++) await kv.enqueue({ wake: true }, { delay: 3_600_000 });
+  kv.close();
+  const outbox = await folder.open();
+  assert.equal((await outbox.put(draftOf("after"))).sequence, 2);
+  await outbox.close();
+  using file = new DatabaseSync(folder.file);
+  assert.equal(file.prepare("select count(*) as n from queue").get()?.n, 0);
+});
+
+Deno.test("readyFile finds damage that would end the process when Deno KV met it", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill([1_000, 1_000]);
+  let page: unknown;
+  {
+    using file = new DatabaseSync(folder.file, { readOnly: true });
+    page = file.prepare("select rootpage from sqlite_master where name = 'queue'").get()?.rootpage;
+  }
+  await folder.overwrite((Number(page) - 1) * 4_096, 4_096);
+  const { delivered, quarantined, unexplained } = await folder.openAndDrain();
+  assert.deepEqual([delivered, quarantined, unexplained], [3, 0, 0]);
+  assert.equal(folder.log.of("outbox_quarantined").length, 1);
+});
+
+Deno.test("isDamage tells damage from a disk that takes no writes, and from a newer agent", () => {
+  for (
+    const text of ["database disk image is malformed", "file is not a database", "The value encoding 9 is unknown."]
+  ) {
+    assert(isDamage(new TypeError(text)), text);
+  }
+  for (const text of ["database or disk is full", "disk I/O error", "unable to open database file"]) {
+    assert(!isDamage(new Error(text)), text);
+  }
+  assert(!isDamage(new NewerFormatError({ format: 9, known: 2, nextSequence: 1 })));
+});
+
+Deno.test("boundDamaged keeps the latest of the files that were set aside", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = join(folder, "outbox.kv");
+    for (let day = 1; day <= 6; day++) {
+      const name = damagedPath(path, new Date(Date.UTC(2026, 10, day, 8, 23)));
+      await Deno.writeFile(name, new Uint8Array(1_000));
+      await Deno.writeFile(`${name}-wal`, new Uint8Array(10));
+    }
+    await boundDamaged(path, 1_000_000);
+    const left = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).filter((name) => name.endsWith("Z"));
+    assert.deepEqual(left.sort(), [4, 5, 6].map((day) => `outbox.kv.damaged-2026110${day}T082300Z`));
+    assert.equal(left.length, limits.quarantinedFilesMax);
+    await boundDamaged(path, 1_500);
+    assert.equal((await Array.fromAsync(Deno.readDir(folder))).length, 2, "the last one stays, with its log of writes");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,53 @@
+/**
+ * Wake-ups for whoever drains the outbox, in a queue of Deno KV.
+ *
+ * The queue has a database of its own, in memory: the thread that serves a queue ends the whole process when a disk is
+ * full or a page of the file is damaged (seen with Deno 2.9.6), and a wake-up that is lost with the process is not
+ * missed, because every start drains.
+ *
+ * Invariants:
+ *
+ * - a message carries nothing; whoever hears it looks for itself;
+ * - at most one is on its way: another would say the same.
+ *
+ * @module
+ */
+
+/** A queue that says "look again". */
+export class WakeQueue {
+  readonly #kv: Deno.Kv;
+  #isQueued = false;
+
+  private constructor(kv: Deno.Kv) {
+    this.#kv = kv;
+  }
+
+  /** Opens an empty queue. Close it. */
+  static async open(): Promise<WakeQueue> {
+    return new WakeQueue(await Deno.openKv(":memory:"));
+  }
+
+  /** Has `listen`'s handler called soon. */
+  wake(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    // Fails only when the queue has been closed meanwhile; then nobody listens.
+    this.#kv.enqueue({ wake: true }, deliveredOnce).catch(() => undefined);
+  }
+
+  /** Calls `handle` for wake-ups, once for those that come together; resolves when the queue is closed. */
+  listen(handle: () => void): Promise<void> {
+    return this.#kv.listenQueue(() => {
+      // Before the call: what happens during it is worth another look.
+      this.#isQueued = false;
+      handle();
+    });
+  }
+
+  close(): void {
+    this.#kv.close();
+  }
+}
+
+/** Or not at all. */
+const deliveredOnce = { backoffSchedule: [], keysIfUndelivered: [] };
