@@ -66,6 +66,11 @@ export class BurstSampler {
     this.#locks = new LocksCollector({ ...options, waiters: sessions });
   }
 
+  /** Time spent waiting for the database's answers since the start, by everybody, in milliseconds. */
+  get waitedMs(): number {
+    return this.#database.status().timeMs;
+  }
+
   /** Throws `DatabaseError`. */
   async probe({ timestamp, signal }: CollectContext): Promise<Probe> {
     const [row = {}] = await this.#database.query({ text: probeSql }, signal);

@@ -23,7 +23,7 @@ import { BurstTriggers, type Trigger } from "./burst_triggers.ts";
 import type { Governor } from "./governor.ts";
 
 export interface BurstRunOptions {
-  sampler: Pick<BurstSampler, "probe" | "sample">;
+  sampler: Pick<BurstSampler, "probe" | "sample" | "waitedMs">;
   governor: Governor;
   clock: Clock;
   log: Log;
@@ -121,17 +121,20 @@ export class BurstRun {
 
   /** Samples until the time is over, what fired has been gone for a while, or there is no room for more. */
   async #sample(trigger: Trigger): Promise<{ samples: BurstSample[]; serverMs: number; truncated: boolean }> {
-    const { clock, governor } = this.#options;
+    const { clock, governor, sampler } = this.#options;
     const { signal } = this.#stopping;
     const endMs = clock.monotonicMs() + limits.burstMs;
     const samples: BurstSample[] = [];
     let [serverMs, bytes, calmSinceMs] = [0, 0, Infinity];
     while (!signal.aborted && clock.monotonicMs() < endMs) {
       const startMs = clock.monotonicMs();
+      const waitedBeforeMs = sampler.waitedMs;
       const sample = await this.#ask((context) => this.#options.sampler.sample(context));
       const tookMs = clock.monotonicMs() - startMs;
-      serverMs += tookMs;
-      governor.exempt(tookMs);
+      // What a collector asked meanwhile counts here: a few milliseconds, once a minute.
+      const waitedMs = sampler.waitedMs - waitedBeforeMs;
+      serverMs += waitedMs;
+      governor.exempt(waitedMs);
       if (sample !== null) {
         bytes += new TextEncoder().encode(JSON.stringify(sample)).length;
         if (bytes > limits.burstBytesMax) return { samples, serverMs, truncated: true };

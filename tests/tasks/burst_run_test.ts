@@ -23,10 +23,18 @@ class Bench implements AsyncDisposable {
   active = 1;
   fails = false;
   sampleMs = 5;
+  waitedMs = 0;
   filling = "";
 
   constructor() {
-    const sampler = { probe: () => Promise.resolve(this.#probe()), sample: () => this.#sample() };
+    const waitedMs = () => this.waitedMs;
+    const sampler = {
+      probe: () => Promise.resolve(this.#probe()),
+      sample: () => this.#sample(),
+      get waitedMs() {
+        return waitedMs();
+      },
+    };
     this.run = new BurstRun({ sampler, governor: this.governor, clock: this.clock, log: this.log, cpus: 2 });
     this.run.start((draft) => Promise.resolve(this.#capture(draft)));
   }
@@ -47,6 +55,7 @@ class Bench implements AsyncDisposable {
     const { active, lockWaiters: lock_waiters } = this;
     // As a slow answer does.
     await this.clock.sleep(this.sampleMs);
+    this.waitedMs += this.sampleMs;
     const session = Object.fromEntries(
       ["datname", "usename", "application_name", "correlation_id", "state", "wait_event_type", "wait_event"]
         .concat("query_ms", "xact_ms", "query_id").map((name) => [name, null]),
