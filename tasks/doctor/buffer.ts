@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { denoMachine } from "../../collectors/system/deno_machine.ts";
 import { errorMessage } from "../../log.ts";
 import { BufferInUseError, claimBufferDirectory } from "../../transport/buffer_directory.ts";
-import { type Check, type Finding, type Mend, type Patient } from "./check.ts";
+import type { Check, Finding, Mend, Patient } from "./check.ts";
 import { quote } from "../quote.ts";
 
 const name = "buffer";

@@ -6,7 +6,7 @@
 
 import { posix } from "node:path";
 import { type Config, settings, variableOf } from "../../config.ts";
-import { type Check, type Finding, type Patient } from "./check.ts";
+import type { Check, Finding, Patient } from "./check.ts";
 import { quote } from "../quote.ts";
 
 const name = "configuration";
