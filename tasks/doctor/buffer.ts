@@ -9,7 +9,8 @@ import { dirname, join } from "node:path";
 import { denoMachine } from "../../collectors/system/deno_machine.ts";
 import { errorMessage } from "../../log.ts";
 import { BufferInUseError, claimBufferDirectory } from "../../transport/buffer_directory.ts";
-import { type Check, type Finding, type Mend, type Patient, shellWord } from "./check.ts";
+import type { Check, Finding, Mend, Patient } from "./check.ts";
+import { quote } from "../quote.ts";
 
 const name = "buffer";
 const probeBytes = 64 * 1024;
@@ -37,7 +38,7 @@ export const bufferCheck: Check = {
       if (before === null) await Deno.remove(path, { recursive: true }).catch(() => {});
     }
     if (before !== null && ((before.mode ?? 0) & 0o077) !== 0) {
-      const mend = { kind: "shell" as const, command: `chmod 0700 ${shellWord(path)}` };
+      const mend = { kind: "shell" as const, command: `chmod 0700 ${quote(path)}` };
       return [{ name, state: "warn", text: `Other users can look into ${path}`, mend }];
     }
     return before === null
@@ -92,7 +93,7 @@ async function roomFindings({ config }: Patient, text: string): Promise<Finding[
 
 function mendOf(error: unknown, { config, surroundings }: Patient): Mend {
   const { path } = config.buffer;
-  const [folder, user] = [shellWord(path), shellWord(surroundings.user)];
+  const [folder, user] = [quote(path), quote(surroundings.user)];
   if (error instanceof Deno.errors.PermissionDenied) {
     return { kind: "shell", command: `install -d -m 0700 -o ${user} ${folder} && chown -R ${user} ${folder}` };
   }

@@ -7,6 +7,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Database, Row, Server } from "../../collectors/database.ts";
 import type { Config, Problem } from "../../config.ts";
+import { quote } from "../quote.ts";
 
 /** `FAIL`: the agent does not do its work; `warn`: it does, but something is missing or will be. */
 export type State = "ok" | "warn" | "FAIL";
@@ -82,11 +83,6 @@ export function sqlName(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-/** A word as it may stand in a shell's command. */
-export function shellWord(word: string): string {
-  return /^[A-Za-z0-9_\-+=:,.\/@%]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
 /** Statements that set server settings, and have them taken up by a reload or a restart. */
 export function alterSystem(settings: Record<string, string>, restart = false): Mend {
   const statements = Object.entries(settings).map(([name, value]) => `ALTER SYSTEM SET ${name} = ${value}`);
@@ -116,11 +112,11 @@ export function mendText(mend: Mend, config: Config): string {
 function sqlText({ statements, database, restart }: Mend & { kind: "sql" }, config: Config): string {
   const { host, port } = config.database;
   const isLocal = isLocalHost(host);
-  const who = isLocal ? "sudo -u postgres psql" : `psql -U postgres -h ${shellWord(host)}`;
-  const where = isLocal && host.startsWith("/") ? ` -h ${shellWord(host)}` : "";
+  const who = isLocal ? "sudo -u postgres psql" : `psql -U postgres -h ${quote(host)}`;
+  const where = isLocal && host.startsWith("/") ? ` -h ${quote(host)}` : "";
   const commands = statements.map((statement) => ` -c ${doubleQuoted(`${statement};`)}`).join("");
   const after = restart ? isLocal ? " && sudo systemctl restart postgresql" : " and restart PostgreSQL" : "";
-  return `${who}${where} -p ${port} -d ${shellWord(database ?? "postgres")}${commands}${after}`;
+  return `${who}${where} -p ${port} -d ${quote(database ?? "postgres")}${commands}${after}`;
 }
 
 /** Whether a host of the configuration is this machine. */

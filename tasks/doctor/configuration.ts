@@ -6,7 +6,8 @@
 
 import { posix } from "node:path";
 import { type Config, settings, variableOf } from "../../config.ts";
-import { type Check, type Finding, type Patient, shellWord } from "./check.ts";
+import type { Check, Finding, Patient } from "./check.ts";
+import { quote } from "../quote.ts";
 
 const name = "configuration";
 
@@ -42,7 +43,7 @@ async function openFiles(patient: Patient): Promise<Finding[]> {
         name,
         state: "FAIL",
         text: `${path} holds a secret, and every user of this machine can read or write it`,
-        mend: { kind: "shell", command: `chmod ${mode} ${shellWord(path)}` },
+        mend: { kind: "shell", command: `chmod ${mode} ${quote(path)}` },
       });
     }
   }

@@ -10,7 +10,8 @@ import { errorMessage, type Log } from "../../log.ts";
 import type { Collector } from "../../collectors/collector.ts";
 import { readCount } from "../../collectors/row.ts";
 import { collectorsOf } from "../collectors.ts";
-import { askRow, type Check, databaseCheck, type Finding, type Mend, type Patient, shellWord } from "./check.ts";
+import { askRow, type Check, databaseCheck, type Finding, type Mend, type Patient } from "./check.ts";
+import { quote } from "../quote.ts";
 
 const name = "cycle";
 
@@ -101,6 +102,6 @@ function mountMend(field: string, reason: string, path: string): Mend {
 
 /** What the unit does with BindReadOnlyPaths, for an agent that runs without it. */
 function mount(source: string, target: string): Mend {
-  const at = shellWord(target);
+  const at = quote(target);
   return { kind: "shell", command: `install -D -m 0444 /dev/null ${at} && mount --bind -o ro ${source} ${at}` };
 }

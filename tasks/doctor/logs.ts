@@ -8,7 +8,8 @@ import { posix } from "node:path";
 import { listLogFiles, liveLogName } from "../../collectors/logs/log_files.ts";
 import { adviseLogging, readServerLogging, type ServerLogging } from "../../collectors/logs/server_logging.ts";
 import { logFolder } from "../permissions.ts";
-import { type Check, databaseCheck, type Finding, type Mend, type Patient, shellWord } from "./check.ts";
+import { type Check, databaseCheck, type Finding, type Mend, type Patient } from "./check.ts";
+import { quote } from "../quote.ts";
 
 const name = "logs";
 
@@ -100,12 +101,12 @@ async function rightMend(folder: string, { surroundings }: Patient): Promise<Men
     files.map(async ({ path }) => ((await Deno.stat(path)).mode ?? 0) & 0o040 ? [] : [path]),
   );
   if (info !== null && ((info.mode ?? 0) & 0o050) !== 0o050) {
-    return { kind: "shell", command: `chmod g+rx ${shellWord(folder)}` };
+    return { kind: "shell", command: `chmod g+rx ${quote(folder)}` };
   }
   if (closed.flat().length > 0) {
-    return { kind: "shell", command: `chmod g+r ${closed.flat().map(shellWord).join(" ")}` };
+    return { kind: "shell", command: `chmod g+r ${closed.flat().map(quote).join(" ")}` };
   }
   const gid = info?.gid ?? null;
   const group = gid === null || gid === admGid ? "adm" : String(gid);
-  return { kind: "shell", command: `usermod -aG ${group} ${shellWord(surroundings.user)}` };
+  return { kind: "shell", command: `usermod -aG ${group} ${quote(surroundings.user)}` };
 }
