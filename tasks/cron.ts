@@ -2,7 +2,8 @@
  * Ticks on whole intervals of the clock: the only user of `Deno.cron`.
  *
  * `Deno.cron` waits for a time on the wall clock that it has chosen before. When the clock is set back by an hour it
- * would wait for an hour more, so it is told anew whenever the clock was set.
+ * would wait for an hour more, so it is told anew whenever the clock was set. Each time under another name: under the
+ * same one, the time that was chosen before would tick as well (Deno 2.9.6).
  *
  * @module
  */
@@ -17,6 +18,9 @@ export type Schedule = (
   tick: () => Promise<void>,
 ) => Promise<void>;
 
+/** Registrations so far, for their names. */
+let registrations = 0;
+
 /** The schedule of the real agent. */
 export const scheduleOnCron: Schedule = scheduleCron;
 
@@ -30,7 +34,8 @@ async function scheduleCron(
     const end = () => ended.abort();
     signal.addEventListener("abort", end, { once: true });
     void untilClockIsSet(systemClock, ended.signal).then(end);
-    await Deno.cron(name, cronExpression(intervalS), { signal: ended.signal }, tick);
+    registrations += 1;
+    await Deno.cron(`${name} ${registrations}`, cronExpression(intervalS), { signal: ended.signal }, tick);
     signal.removeEventListener("abort", end);
   }
 }

@@ -1,7 +1,7 @@
 // Intervals in cron's words, and the clock that is set meanwhile.
 import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
-import { cronExpression, untilClockIsSet } from "../../tasks/cron.ts";
+import { cronExpression, scheduleOnCron, untilClockIsSet } from "../../tasks/cron.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 
 Deno.test("cronExpression says whole minutes that divide an hour in cron's words", () => {
@@ -36,4 +36,13 @@ Deno.test("untilClockIsSet ends at the signal", async () => {
   const watching = untilClockIsSet(new FakeClock(), abort.signal);
   abort.abort();
   await watching;
+});
+
+Deno.test("scheduleOnCron registers each time under another name: Deno keeps the times of one that was used before", async () => {
+  const stop = new AbortController();
+  const options = { intervalS: 60, signal: stop.signal };
+  // Under one name the second would be refused.
+  const schedules = [1, 2].map(() => scheduleOnCron("pg_locks", options, () => Promise.resolve()));
+  stop.abort();
+  await Promise.all(schedules);
 });
