@@ -13,6 +13,8 @@ import { execute, output, type Result } from "./commands.ts";
 import { copyImage } from "./image.ts";
 
 const controllers = ["memory", "cpu", "cpuacct", "pids"];
+/** What systemd in it needs for IPAddressDeny=. */
+const addressFilter = "--system-call-filter=bpf --capability=CAP_BPF";
 const bootBoundMs = 60_000;
 
 /** A machine that can be booted, and booted again. Disposing of it removes it. */
@@ -43,7 +45,8 @@ export class Machine implements AsyncDisposable {
   /** Boots it; answers when all that starts at boot has started. */
   async boot(): Promise<void> {
     const command = `${groupScript(this.#groupName)} exec systemd-nspawn --quiet --directory="$1" --register=no \
-      --keep-unit --private-network --link-journal=no --console=pipe ${await initCommand()} >"$2" 2>&1`;
+      --keep-unit --private-network ${addressFilter} --link-journal=no --console=pipe ${await initCommand()} \
+      >"$2" 2>&1`;
     this.#child = new Deno.Command("sh", {
       args: ["-c", command, "sh", this.root, join(this.#folder, "console")],
       stdin: "null",

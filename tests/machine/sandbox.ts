@@ -57,8 +57,9 @@ export async function probe(machine: Machine, agent: InstalledAgent, under: "den
 
 /** What Deno says when a permission is missing, and what the kernel says: nothing that merely did not work. */
 const refusals = {
-  deno: /^NotCapable/,
-  unit: /\(os error (?:1|13|30)\)|^Error: socket\(\)|EPERM|failed to map segment|^NotFound: .*\/proc\//,
+  deno: /^NotCapable|--cached-only is specified/,
+  unit:
+    /\(os error (?:1|13|30)\)|^Error: socket\(\)|EPERM|failed to map segment|No packet came through|^NotFound: .*\/proc\//,
 };
 
 /** Every attempt was refused, and by what should refuse it, but those that are `allowed`. */
