@@ -29,6 +29,7 @@ import {
 
 export { allowedText, type Setting, settings, variableOf } from "./config/settings.ts";
 export type { Problem } from "./config/sources.ts";
+export { isLoopback } from "./config/values.ts";
 
 /** Read when no file is named, if it exists. */
 export const defaultConfigPath = "/etc/bitville/postgres-agent.ini";

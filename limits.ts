@@ -334,12 +334,9 @@ export const logSiblingsMax = 48;
 export const logGenerationsRemembered = 64;
 /** From this share of the outbox's cap on, entries below WARNING are thinned out. */
 export const logThinningFill = 0.5;
-/**
- * A document of entries is sent when it has so many entries or bytes of text: storing one waits for the disk some
- * milliseconds, whatever is in it,
- */
-export const logBatchEntriesMax = 1_000;
-export const logBatchBytesMax = 768 * 1024;
+/** A document of entries is sent when it has so many entries or bytes of text, */
+export const logBatchEntriesMax = 500;
+export const logBatchBytesMax = 512 * 1024;
 /** or after so long, sooner with an entry of a web request. */
 export const logBatchMs = 10_000;
 export const logBatchCorrelatedMs = 700;

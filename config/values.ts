@@ -102,10 +102,10 @@ function isIPv6(text: string): boolean {
 function readUrl(text: string): Reading {
   const url = httpUrl(text);
   if (url === null || url.username !== "" || url.password !== "") return refused;
-  const address = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const address = addressOf(url);
   if (!isHost(address) && !isIPv6(address)) return refused;
   if (blockedPorts.has(Number(url.port))) return refused;
-  if (url.protocol === "https:" || isLoopback(address)) return value(url);
+  if (url.protocol === "https:" || isLoopback(url)) return value(url);
   return value(url, "sends everything unencrypted because it is plain http to a host other than loopback");
 }
 
@@ -114,8 +114,15 @@ function httpUrl(text: string): URL | null {
   return url !== null && /^https?:$/.test(url.protocol) ? url : null;
 }
 
-function isLoopback(address: string): boolean {
+/** Whether what is sent there stays on this machine. */
+export function isLoopback(url: URL): boolean {
+  const address = addressOf(url);
   return address === "::1" || /^(.+\.)?localhost$/.test(address) || /^127\.\d+\.\d+\.\d+$/.test(address);
+}
+
+// A URL has an IPv6 address in brackets.
+function addressOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
 function shownUrl(text: string): string | undefined {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isLoopback } from "../../config.ts";
 import { type ListenerAnswer, probeListener } from "../../transport/http_delivery.ts";
 import type { Check, Finding, Mend, Patient } from "./check.ts";
 
@@ -65,6 +66,10 @@ function mendOfSilence({ reason, hint }: ListenerAnswer & { kind: "none" }, { co
   const { url } = config.listener;
   if (hint !== null) return { kind: "advice", text: hint };
   if (reason.includes("does not speak TLS")) {
+    // Elsewhere than on this machine plain http would hand the key and everything else to whoever listens in.
+    if (!isLoopback(url!)) {
+      return { kind: "advice", text: "correct the port of listener.url: https is spoken elsewhere" };
+    }
     return { kind: "setting", section: "listener", key: "url", value: `http:${url!.href.slice("https:".length)}` };
   }
   return { kind: "advice", text: `start the listener, or open the way to ${url!.host}: curl -v ${url!.origin}` };
