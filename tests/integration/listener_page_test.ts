@@ -142,6 +142,9 @@ Deno.test({ name: `a request's story names whom it waited for and leads there an
 Deno.test({ name: `the page shows what arrives, and keeps the focus where it was${needs}`, ignore }, async () => {
   await using opened = await openPage(browser, base(), looks[0]!);
   const { page, show } = opened;
+  // Without the page's own look around every so often, only what it is told can make it draw.
+  await page.addInitScript("globalThis.setInterval = () => 0");
+  await page.reload();
   await show("#/agents");
   await page.waitForSelector('#live[data-state="live"]');
   await page.focus("main .card h2 a");

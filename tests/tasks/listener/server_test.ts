@@ -113,10 +113,7 @@ Deno.test("bodies beyond what the memory may take are told to come again, and th
   const [first, second] = agentOf("db1").cycle(nowMs) as [WireDocument, WireDocument];
   const bytesUnderWayMax = JSON.stringify(first).length + 100;
   let handled = 0;
-  const onDocument = () => {
-    handled++;
-    return released.promise;
-  };
+  const onDocument = () => ++handled === 1 ? released.promise : undefined;
   await using listener = startListener({ apiKey, bounds: { bytesUnderWayMax }, onDocument });
   const underWay = post(listener, first);
   await waitFor("the first body", () => handled === 1);
