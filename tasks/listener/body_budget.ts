@@ -24,7 +24,7 @@ export class BodyBudget {
     let taken = 0;
     return {
       grow: (bytes) => {
-        if (false) {
+        if (this.#bytes + bytes > this.#bytesMax) {
           throw new Refusal(503, "Too much is under way: come again", { "retry-after": "1" });
         }
         this.#bytes += bytes;
