@@ -228,7 +228,9 @@ export async function run(context: CommandContext): Promise<number> {
     ...{ hostname: host, port, dataFolder: data, retention: { keepDays, megabytesMax } },
     ...keysFile === null ? { apiKey } : { keys: parseKeys(await Deno.readTextFile(keysFile)) },
     ...pagePasswordFile === null ? {} : { pagePassword: (await Deno.readTextFile(pagePasswordFile)).trim() },
-    onDocument: (document) => context.print(json ? `${JSON.stringify(document)}\n` : describeDocument(document)),
+    // Whoever read the lines may be gone; documents are stored all the same.
+    onDocument: (document) =>
+      context.print(json ? `${JSON.stringify(document)}\n` : describeDocument(document)).catch(() => {}),
     warn: (line) => context.printError(`${line}\n`),
   });
   const say = json ? context.printError : context.print;

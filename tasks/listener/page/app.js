@@ -131,7 +131,11 @@ async function mount() {
     const draw = await view.mount({ route, agent: chosenAgent(), agents, root, signal, nowMs });
     if (!signal.aborted) redraw = draw;
   } catch (error) {
-    if (!signal.aborted) showError(root, view.title, error);
+    if (!signal.aborted) {
+      showError(root, view.title, error);
+      // What could not be shown is tried again with the next news.
+      redraw = mount;
+    }
   } finally {
     root.removeAttribute("aria-busy");
   }

@@ -18,6 +18,8 @@ import { neighbours } from "./story_words.js";
 /** Neighbours with a lane of their own; the list has them all. */
 const lanesMax = 12;
 const ticksMax = 6;
+/** In percent: behind it, the words of a tick have no room. */
+const tickEnd = 88;
 
 /**
  * @typedef {{ fromMs: number, toMs: number, className: string, title: string, color?: string }} Bar
@@ -202,7 +204,7 @@ function drawLane({ label, note, bars, marks }, range) {
 function axis(range) {
   const stepMs = niceStep((range.toMs - range.fromMs) / ticksMax);
   const ticks = [];
-  for (let at = Math.ceil(range.fromMs / stepMs) * stepMs; at < range.toMs; at += stepMs) ticks.push(at);
+  for (let at = Math.ceil(range.fromMs / stepMs) * stepMs; place(range, at) < tickEnd; at += stepMs) ticks.push(at);
   return h(
     "div.lane.axis",
     { "aria-hidden": "true" },

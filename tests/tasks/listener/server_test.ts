@@ -113,16 +113,16 @@ Deno.test("bodies beyond what the memory may take are told to come again, and th
   const [first, second] = agentOf("db1").cycle(nowMs) as [WireDocument, WireDocument];
   const bytesUnderWayMax = JSON.stringify(first).length + 100;
   let handled = 0;
-  const onDocument = () => {
-    handled++;
-    return released.promise;
-  };
+  const onDocument = () => ++handled === 1 ? released.promise : undefined;
   await using listener = startListener({ apiKey, bounds: { bytesUnderWayMax }, onDocument });
   const underWay = post(listener, first);
-  await waitFor("the first body", () => handled === 1);
-  const refused = await post(listener, second);
-  assert.deepEqual([refused.status, refused.retryAfter], [503, "1"]);
-  released.resolve();
+  try {
+    await waitFor("the first body", () => handled === 1);
+    const refused = await post(listener, second);
+    assert.deepEqual([refused.status, refused.retryAfter], [503, "1"]);
+  } finally {
+    released.resolve();
+  }
   assert.equal((await underWay).status, 202);
   assert.equal((await post(listener, second)).status, JSON.stringify(second).length > bytesUnderWayMax ? 503 : 202);
 });
