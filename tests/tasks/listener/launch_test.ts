@@ -47,7 +47,7 @@ Deno.test("launch starts a listener that stores, shows its page, and keeps what 
     child.kill("SIGTERM");
     assert.equal((await child.status).code, 0);
     ended = true;
-    const files = [...Deno.readDirSync(data)].map(({ name }) => name);
+    const files = await Array.fromAsync(Deno.readDir(data), ({ name }) => name);
     // Its write-ahead log is part of the file again.
     assert.deepEqual(files, ["listener.sqlite"]);
   } finally {
