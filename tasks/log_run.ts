@@ -58,6 +58,9 @@ export class LogRun {
   #tailsLost = 0;
   #lookedMs: number | null = null;
   #entriesDropped = 0;
+  /** Taken out of the batch and not stored yet: what the next attempt stores. */
+  #taken: ReturnType<LogBatch["take"]> | null = null;
+  #storing: Promise<void> = Promise.resolve();
 
   constructor(options: LogRunOptions) {
     this.#options = options;
@@ -109,6 +112,7 @@ export class LogRun {
       if (this.#follower?.isBehind === true) continue;
       await clock.sleep(isActive ? limits.logActivePollMs : limits.logPollMs, signal);
     }
+    await this.#storing;
     // What waits is stored once; a full disk keeps its position, and the next start reads it again.
     await this.#storeOnce().catch((error) => log.warning("log_batch_kept_in_file", { error: errorMessage(error) }));
   }
@@ -169,7 +173,7 @@ export class LogRun {
       } else this.#batch.add(carried, nowMs);
       if (!this.#batch.isFull) continue;
       this.#batch.note(stateAfter(index + 1));
-      await this.#store();
+      await this.#storeBehind();
       nowMs = this.#options.clock.monotonicMs();
       keepEvery = this.#keepEvery();
     }
@@ -203,11 +207,18 @@ export class LogRun {
     return 2 ** Math.ceil((fill - limits.logThinningFill) / (1 - limits.logThinningFill) * 6);
   }
 
-  #store(): Promise<void> {
-    return this.#retry(() => this.#storeOnce());
+  /** Stores the batch, behind whatever is being stored. */
+  async #store(): Promise<void> {
+    await this.#storing;
+    await this.#retry(() => this.#storeOnce());
   }
 
-  #taken: ReturnType<LogBatch["take"]> | null = null;
+  /** Stores the batch while the next one is read: the disk is waited for meanwhile. One at a time. */
+  async #storeBehind(): Promise<void> {
+    await this.#storing;
+    // What is stored has been taken out of the batch when this returns.
+    this.#storing = this.#retry(() => this.#storeOnce());
+  }
 
   /** Stores the batch and its positions. What was taken and could not be stored is what the next attempt stores. */
   async #storeOnce(): Promise<void> {
