@@ -57,10 +57,10 @@ function base(): string {
 function views(): [string, string, RegExp][] {
   return [
     ["now", "#/now", /Sessions that are not idle|All sessions are idle/],
-    ["then", `#/now?at=${facts.stormMs + 100}`, /holds up \d+ session/],
+    ["then", `#/now?at=${facts.stormMs + 500}`, /holds up \d+ session/],
     [
       "time",
-      `#/time?from=${facts.stormMs - 5_000}&to=${facts.stormMs + 15_000}`,
+      `#/time?from=${facts.stormMs - 8_000}&to=${facts.stormMs + 16_000}`,
       /active sessions, by what they wait for/,
     ],
     ["statements", "#/statements?span=15m", /UPDATE site_order SET status = \$/],

@@ -1,6 +1,6 @@
 /**
- * The demo's story on a real server, told as fast as it happens: the agent looks several times a second instead of once
- * a minute. For tests of the listener's page, which want real documents.
+ * The demo's story on a real server, told as fast as it happens: the agent looks about once a second instead of once a
+ * minute. For tests of the listener's page, which want real documents.
  *
  * @module
  */
@@ -17,10 +17,9 @@ import { siteName, startWorkload } from "../../tasks/demo/workload.ts";
 import { ownEnvironment, projectRoot } from "./agent_process.ts";
 
 export const stageKey = "stage-key";
-const lookMs = 400;
 const patienceMs = 60_000;
 /** Shorter than the demo's, longer than a look of the agent. */
-const times = { leadMs: 0, burstMs: 1_500, awayMs: 2_000 };
+const times = { leadMs: 0, burstMs: 1_500, awayMs: 2_500 };
 
 /** A server, its site, an agent and a listener. Disposing of it stops all. */
 export interface StoryStage extends AsyncDisposable {
@@ -75,24 +74,20 @@ export async function startStoryStage(): Promise<StoryStage> {
   };
 }
 
-/** The agent as `start` runs it, looking whenever it is told to. */
+/** The agent as `start` runs it, but for how often it looks. */
 function startAgent(iniPath: string): { stop: () => Promise<void> } {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", `${projectRoot}tests/bench/programs/fast_agent.ts`, "start", "--config", iniPath],
+    args: ["run", "--allow-all", `${projectRoot}tests/support/agent_that_looks_often.ts`, "start", "--config", iniPath],
     clearEnv: true,
     env: ownEnvironment(),
-    stdin: "piped",
+    stdin: "null",
     stdout: "null",
     stderr: "null",
   }).spawn();
-  const writer = child.stdin.getWriter();
-  const looks = setInterval(() => void writer.write(new TextEncoder().encode("\n")).catch(() => {}), lookMs);
   let stopped: Promise<void> | null = null;
   const stop = async () => {
-    clearInterval(looks);
     child.kill("SIGTERM");
     await child.status;
-    await writer.abort().catch(() => {});
   };
   return { stop: () => stopped ??= stop() };
 }
