@@ -52,10 +52,12 @@ export interface AgentStatusSources {
 export class AgentStatusCollector implements Collector {
   readonly name = "agent_status";
   readonly #sources: AgentStatusSources;
-  #databaseMs = 0;
+  /** What the server had spent on the agent at the status before: a reload goes on with the same database. */
+  #databaseMs: number;
 
   constructor(sources: AgentStatusSources) {
     this.#sources = sources;
+    this.#databaseMs = sources.database.status().timeMs;
   }
 
   async collect({ signal }: CollectContext): Promise<Collection> {

@@ -40,6 +40,8 @@ export class MemoryDatabase implements Database {
   readonly asked: string[] = [];
   /** The statements that were asked, in order. */
   readonly queries: Query[] = [];
+  /** What its status says it has spent, beside a millisecond for each statement. */
+  costMs = 0;
   readonly #standing = new Map<string, Answer>();
   readonly #once = new Map<string, Answer[]>();
   #server: Server;
@@ -103,7 +105,7 @@ export class MemoryDatabase implements Database {
       reachable,
       serverVersion: reachable ? this.#server.version : null,
       connections: reachable ? 1 : 0,
-      timeMs: this.queries.length,
+      timeMs: this.queries.length + this.costMs,
     };
   }
 

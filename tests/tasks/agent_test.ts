@@ -191,6 +191,45 @@ Deno.test("Agent.reload exchanges collectors, database and delivery, and keeps w
   assert.equal(database.status().reachable, false);
 });
 
+Deno.test("Agent.reload asks another listener at once, whatever the one before had asked for", async () => {
+  const bench = new Bench([counting("a")]);
+  bench.delivery.answer(retry({ status: 429, retryAfterMs: 3_600_000 }));
+  void bench.agent.start();
+  await waitFor("the refusal", () => bench.log.of("delivery_failed").length === 1);
+  const delivery = new ScriptedDelivery();
+  await bench.agent.reload({ delivery });
+  await waitFor("the document", () => delivery.taken.length > 0);
+  await bench.whileTimePasses(bench.agent.stop());
+});
+
+Deno.test("Agent.reload does not wait for what the listener of before asks for only then", async () => {
+  const bench = new Bench([counting("a")]);
+  bench.delivery.answer(retry({ status: 429, retryAfterMs: 3_600_000 }));
+  const release = bench.delivery.hold();
+  void bench.agent.start();
+  await waitFor("the attempt", () => bench.delivery.attempts.length === 1);
+  const delivery = new ScriptedDelivery();
+  await bench.agent.reload({ delivery });
+  release();
+  await waitFor("the document", () => delivery.taken.length > 0);
+  await bench.whileTimePasses(bench.agent.stop());
+});
+
+Deno.test("Agent.reload does not count what the same database had cost before as one cycle's", async () => {
+  const bench = new Bench([]);
+  void bench.agent.start();
+  const governor = new Governor({ clock: bench.clock, log: bench.log, intervalMs: 60_000, cpus: 1 });
+  bench.database.costMs = 500_000;
+  const cycle = { database: bench.database, collectors: [], intervalS: 120, governor };
+  await bench.whileTimePasses(bench.agent.reload({ cycle }));
+  await waitFor("the status after it", async () => {
+    await bench.clock.advance(1_000);
+    return governor.status.serverMs !== null;
+  });
+  assert.deepEqual([governor.status.serverMs, governor.status.step], [0, "none"]);
+  await bench.whileTimePasses(bench.agent.stop());
+});
+
 Deno.test("Agent.health says so when ticks do not come, and not when they come late by a run", async () => {
   const bench = new Bench([counting("a")]);
   void bench.agent.start();
