@@ -103,7 +103,10 @@ export class Agent {
   /** Takes over what a new configuration asks for. Documents that wait, and one under way, go on. */
   async reload(change: AgentChange): Promise<void> {
     if (change.maxBytes !== undefined) this.#parts.outbox.resize(change.maxBytes);
-    if (change.delivery !== undefined) this.#delivery.switchTo(change.delivery);
+    if (change.delivery !== undefined) {
+      this.#delivery.switchTo(change.delivery);
+      this.#sender.retryNow();
+    }
     if (change.cycle === undefined) return;
     await this.#cycle.stop();
     const { database } = this.#cycle.parts;

@@ -46,6 +46,8 @@ export class Sender {
   #wokenAgain = false;
   /** Ends a drain's wait for the backlog's next turn. */
   #resting = new AbortController();
+  /** Ends the wait after a failure. */
+  #pausing = new AbortController();
   readonly #lanes: Lanes;
   /** What was refused since the last delivery. */
   readonly #refused = new Set<keyof typeof refusalEvents>();
@@ -74,10 +76,16 @@ export class Sender {
     });
   }
 
+  /** Tries at once what the listener did not take: what it asked for, or how often it failed, is not so any more. */
+  retryNow(): void {
+    this.#pausing.abort();
+  }
+
   /** Sends nothing more; a request under way may take `graceMs` to end. Does not close what it was given. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     this.#resting.abort();
+    this.#pausing.abort();
     if (this.#draining === null) return;
     const graceOver = new AbortController();
     await Promise.race([this.#draining, this.#clock.sleep(graceMs, graceOver.signal)]);
@@ -98,6 +106,8 @@ export class Sender {
       if (turn.kind === "rest") await this.#rest(turn);
       else {
         const { entry } = turn;
+        // Before the request: one that ends by the way of before is not waited for either.
+        this.#pausing = new AbortController();
         const outcome = await this.#breaker.attempt(() => this.#delivery.send(entry, this.#cutting.signal));
         await this.#settle(entry, outcome);
       }
@@ -135,7 +145,7 @@ export class Sender {
       status: outcome.status,
       pause_ms: Math.round(pauseMs),
     });
-    await this.#clock.sleep(pauseMs, this.#stopping.signal);
+    await this.#clock.sleep(pauseMs, this.#pausing.signal);
   }
 
   /** Tries until it works or the agent stops (then undefined): a full disk refuses even deletes, and passes. */
