@@ -18,6 +18,7 @@ import { SwitchedDelivery } from "../transport/switched_delivery.ts";
 import type { ProcessUsage } from "./agent_status.ts";
 import type { Schedule } from "./cron.ts";
 import { Cycle, type CycleEnd, type CycleParts } from "./cycle.ts";
+import { logPut } from "./put_log.ts";
 
 /** What an agent is made of. It closes the outbox, the delivery and the database when it stops. */
 export interface AgentParts extends CycleParts {
@@ -153,13 +154,7 @@ export class Agent {
       const put = await outbox.put(draft);
       // The queue says the same a little later; a wake-up too many costs nothing.
       this.#sender.wake();
-      if (put.kind === "too_large") {
-        log.error("document_too_large", { type: draft.type, sequence: put.sequence, bytes: put.bytes });
-        return;
-      }
-      log.debug(`document_${put.kind}`, { type: draft.type, sequence: put.sequence, bytes: put.bytes });
-      if (put.kind === "held" || put.evicted.records === 0) return;
-      log.error("buffer_eviction_complete", { evicted_count: put.evicted.records, evicted_bytes: put.evicted.bytes });
+      logPut(put, draft.type, log);
     } catch (error) {
       log.error("document_not_stored", { type: draft.type, error: errorMessage(error) });
       throw error;

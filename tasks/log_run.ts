@@ -14,6 +14,7 @@ import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { Checkpoint, Outbox } from "../transport/outbox.ts";
 import { LogBatch } from "./log_batch.ts";
+import { logPut } from "./put_log.ts";
 
 /** What a run is made of. */
 export interface LogRunOptions {
@@ -59,7 +60,7 @@ export class LogRun {
   #lookedMs: number | null = null;
   #entriesDropped = 0;
   /** Taken out of the batch and not stored yet: what the next attempt stores. */
-  #taken: ReturnType<LogBatch["take"]> | null = null;
+  #taken: { data: ReturnType<LogBatch["take"]>["data"]; count: number; checkpoints: Checkpoint[] } | null = null;
   #storing: Promise<void> = Promise.resolve();
 
   constructor(options: LogRunOptions) {
@@ -101,8 +102,11 @@ export class LogRun {
     const { clock, log, settings } = this.#options;
     const { signal } = this.#stopping;
     await this.#retry(async () => this.#follower = await this.#open());
+    // Waited for once, so that the first lines are read as the server writes them; a server that hangs later must not
+    // keep the files from being read.
+    await settings.refresh(signal);
     while (!signal.aborted) {
-      await settings.refresh(signal);
+      void settings.refresh(signal);
       let isActive = false;
       try {
         isActive = await this.#round();
@@ -225,14 +229,15 @@ export class LogRun {
     const { outbox, clock, log, onStored } = this.#options;
     if (this.#taken === null) {
       if (!this.#batch.hasNews) return;
-      this.#taken = this.#batch.take();
+      const { data, count, states } = this.#batch.take();
+      // As of now: a look that comes before this is stored may find what is not in it.
+      this.#taken = { data, count, checkpoints: this.#checkpointsOf(states) };
     }
-    const { data, count, states } = this.#taken;
-    const checkpoints = this.#checkpointsOf(states);
+    const { data, count, checkpoints } = this.#taken;
     if (count === 0 && data.dropped === 0) await outbox.saveCheckpoints(checkpoints);
     else {
       const put = await outbox.put({ type: "pg_log", timestamp: clock.now(), data }, checkpoints);
-      log.debug(`document_${put.kind}`, { type: "pg_log", sequence: put.sequence, entries: count });
+      logPut(put, "pg_log", log);
     }
     this.#taken = null;
     onStored();

@@ -41,6 +41,7 @@ export class LogSettingsReader {
   #said = "";
   #askedOf: Server | null = null;
   #askedMs = 0;
+  #refreshing: Promise<void> | null = null;
 
   constructor(database: Database, monotonicMs: () => number) {
     this.#database = database;
@@ -54,9 +55,14 @@ export class LogSettingsReader {
 
   /**
    * Asks a server that is new, or was asked long ago: settings change with a reload. A database that is away is not our
-   * concern here: it is said elsewhere, and the files tell until it answers.
+   * concern here: it is said elsewhere, and the files tell until it answers. One question at a time; never throws.
    */
-  async refresh(signal: AbortSignal): Promise<void> {
+  refresh(signal: AbortSignal): Promise<void> {
+    this.#refreshing ??= this.#refresh(signal).finally(() => this.#refreshing = null);
+    return this.#refreshing;
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
     try {
       const server = await this.#database.server();
       const nowMs = this.#monotonicMs();

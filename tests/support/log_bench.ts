@@ -23,6 +23,7 @@ const roundBoundMs = 30_000;
 /** A folder with one log that is written and rotated, and an outbox that outlives every run. */
 export class Bench implements AsyncDisposable {
   readonly log = new MemoryLog();
+  readonly database = new MemoryDatabase();
   readonly outbox = new MemoryOutbox({ seal: testSeal(), maxBytes: 50_000_000 });
   readonly path: string;
   readonly written: string[] = [];
@@ -52,7 +53,7 @@ export class Bench implements AsyncDisposable {
   start(options: { path?: string; redact?: LogRunOptions["redact"] } = {}): LogRun {
     // Behind the files' times, which are the machine's: the test's clock runs ahead of it.
     const clock = new FakeClock(new Date(Date.now() - 3_600_000));
-    const database = new MemoryDatabase().answer("pg_log settings", [loggingRow({ prefix: "%m [%p] %a " })]);
+    const database = this.database.answer("pg_log settings", [loggingRow({ prefix: "%m [%p] %a " })]);
     const settings = new LogSettingsReader(database, () => clock.monotonicMs());
     const { log } = this;
     const { path = this.folder, redact = null } = options;

@@ -1,7 +1,7 @@
 // Following real files through every kind of rotation and restart: each line arrives once, or is counted.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { logFilesMax } from "../../limits.ts";
+import { logBatchEntriesMax, logFilesMax, logSettingsMs } from "../../limits.ts";
 import { Bench, expectClosed, follow, rotations, shiftAway } from "../support/log_bench.ts";
 import { waitFor } from "../support/wait_for.ts";
 
@@ -347,4 +347,51 @@ Deno.test("LogRun follows the latest files of many, and begins none of the other
   bench.start();
   await bench.write(2, { path: paths[1]! });
   await bench.expectAll();
+});
+
+Deno.test("LogRun reads on while the server does not answer what it is asked", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  bench.database.answer("pg_log settings", () => new Promise(() => undefined));
+  await bench.pass(logSettingsMs + 1_000);
+  await bench.write(3);
+  await bench.expectAll();
+});
+
+Deno.test("LogRun stores no look whose findings are not stored yet", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  const { outbox } = bench;
+  const looks: number[] = [];
+  const put = outbox.put.bind(outbox);
+  outbox.put = async (draft, checkpoints = []) => {
+    const stored = await put(draft, checkpoints);
+    const summary = checkpoints.find(({ name }) => name === "logs")?.value as { lookedMs: number };
+    looks.push(summary.lookedMs);
+    return stored;
+  };
+  outbox.failNext("put", 1);
+  await bench.write(logBatchEntriesMax);
+  await waitFor("the failure", async () => {
+    await bench.pass(100);
+    return bench.log.of("document_not_stored").length > 0;
+  });
+  const beforeMs = bench.nowMs;
+  await bench.write(1, { path: join(bench.folder, "postgresql-2.log") });
+  await waitFor("the full document", async () => {
+    await bench.pass(700);
+    return looks.length > 0;
+  });
+  assert(looks[0]! <= beforeMs);
+});
+
+Deno.test("LogRun says what had to go for its documents", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  bench.outbox.resize(8_000);
+  await waitFor("an eviction", async () => {
+    await bench.write(100);
+    await bench.pass();
+    return bench.log.of("buffer_eviction_complete").length > 0;
+  });
 });
