@@ -50,7 +50,7 @@ export class ConfiguredAgent {
   /** Opens the outbox and makes the rest. Throws why that cannot be. */
   static async open(config: Config, powers: Powers): Promise<ConfiguredAgent> {
     const { clock, log, usage, version } = powers;
-    const inForce = { config, cycle: createCycle(config, powers, openDatabase(config, powers)) };
+    const inForce = { config, cycle: createCycle(config, powers, { database: openDatabase(config, powers) }) };
     const origin = {
       host: Deno.hostname(),
       version,
@@ -110,13 +110,12 @@ export class ConfiguredAgent {
       ? { delivery: await createDelivery(config, this.#powers) }
       : {};
     const { cycle } = this.#inForce;
-    const { database } = cycle;
     if (touches("database.")) {
-      const another = openDatabase(config, this.#powers);
-      return { ...delivery, maxBytes: config.buffer.maxBytes, cycle: createCycle(config, this.#powers, another) };
+      const database = openDatabase(config, this.#powers);
+      return { ...delivery, maxBytes: config.buffer.maxBytes, cycle: createCycle(config, this.#powers, { database }) };
     }
     if (touches("collection.log_path", "collection.query_text", "system.")) {
-      return { ...delivery, maxBytes: config.buffer.maxBytes, cycle: createCycle(config, this.#powers, database) };
+      return { ...delivery, maxBytes: config.buffer.maxBytes, cycle: createCycle(config, this.#powers, cycle) };
     }
     // Collectors that remember what they have read go on with it.
     const paced = touches("collection.") ? { cycle: { ...cycle, intervalS: config.collection.intervalS } } : {};
@@ -147,9 +146,15 @@ function openDatabase(config: Config, { log, clock }: Powers): Database {
   return openPostgresDatabase({ ...connection, password: () => password.reveal() }, { log, clock });
 }
 
-function createCycle(config: Config, { log, clock }: Powers, database: Database): CycleParts {
+/** Without a governor of before: what is known of a server's troubles holds as long as it is the same server. */
+function createCycle(
+  config: Config,
+  { log, clock }: Powers,
+  { database, governor: before }: Pick<CycleParts, "database" | "governor">,
+): CycleParts {
   const cpus = navigator.hardwareConcurrency;
-  const governor = new Governor({ clock, log, intervalMs: config.collection.intervalS * 1_000, cpus });
+  const intervalMs = config.collection.intervalS * 1_000;
+  const governor = before ?? new Governor({ clock, log, intervalMs, cpus });
   const { queryText } = config.collection;
   return {
     database,

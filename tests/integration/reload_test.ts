@@ -148,6 +148,22 @@ Deno.test("start delivers each document exactly once over reloads, also one that
   });
 });
 
+Deno.test("start keeps over a reload what its governor knows of a server that stays the same", async () => {
+  await withAgent({}, async (setup) => {
+    const { folder, agent, listener } = setup;
+    const statuses = () => listener.accepted.filter(({ type }) => type === "agent_status");
+    const governor = () => statuses().at(-1)?.data.governor as { since: string; reason: string | null } | undefined;
+    const before = await agent.until("a status", governor);
+    const count = statuses().length;
+    await folder.set({ collection: { query_text: "redacted" } });
+    await reload(setup);
+    await agent.until("a status after it", () => statuses().length > count);
+    const after = governor();
+    // On a busy machine it may have taken a step, and then says why.
+    assert(after?.since === before.since || after?.reason !== null, JSON.stringify({ before, after }));
+  });
+});
+
 Deno.test("start speaks to systemd: READY after the first runs, a status, the watchdog, RELOADING and STOPPING", async () => {
   await using manager = await ManagerSocket.open();
   await using listener = new ScriptedListener();
