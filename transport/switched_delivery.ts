@@ -15,7 +15,7 @@ export class SwitchedDelivery implements Delivery {
   readonly #clock: Clock;
   #current: Delivery;
   /** When each request under way began. */
-  readonly #underWay = new Set<{ readonly sinceMs: number }>();
+  readonly #underWay = new Set<{ readonly sinceMs: number; readonly by: Delivery }>();
   #restingSinceMs: number;
 
   constructor(delivery: Delivery, clock: Clock) {
@@ -25,21 +25,23 @@ export class SwitchedDelivery implements Delivery {
   }
 
   async send(entry: OutboxEntry, signal: AbortSignal): Promise<Outcome> {
-    const request = { sinceMs: this.#clock.monotonicMs() };
+    const by = this.#current;
+    const request = { sinceMs: this.#clock.monotonicMs(), by };
     this.#underWay.add(request);
     try {
-      return await this.#current.send(entry, signal);
+      return await by.send(entry, signal);
     } finally {
       this.#underWay.delete(request);
       this.#restingSinceMs = this.#clock.monotonicMs();
+      if (by !== this.#current) this.#closeUnlessUsed(by);
     }
   }
 
-  /** Sends everything from now on by another way. A request under way is not cut off by this. */
+  /** Sends everything from now on by another way. The one before is closed when nothing is under way by it any more. */
   switchTo(delivery: Delivery): void {
     const before = this.#current;
     this.#current = delivery;
-    before.close();
+    this.#closeUnlessUsed(before);
   }
 
   /** What stands still, in words, or null. `waiting`: whether there is anything to send. */
@@ -54,6 +56,10 @@ export class SwitchedDelivery implements Delivery {
 
   close(): void {
     this.#current.close();
+  }
+
+  #closeUnlessUsed(delivery: Delivery): void {
+    if (![...this.#underWay].some(({ by }) => by === delivery)) delivery.close();
   }
 }
 

@@ -23,6 +23,7 @@ Deno.test("SwitchedDelivery sends by the new way from the switch on, and lets a 
   const first = delivery.send(await entry(), never);
   delivery.switchTo(after);
   assert.deepEqual(await delivery.send(await entry(), never), { kind: "delivered" });
+  assert.equal(before.closed, false, "a request that has not been handed to the client yet would find it closed");
   release();
   assert.deepEqual(await first, { kind: "delivered" });
   assert.deepEqual([before.taken.length, after.taken.length], [1, 1]);
