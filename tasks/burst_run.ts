@@ -153,9 +153,10 @@ export class BurstRun {
     return kind === "active_sessions" ? sample.active : this.#recentErrors();
   }
 
+  /** What is of a later time is of a clock that was set back, or of a zone that was mistaken: it says nothing of now. */
   #recentErrors(): number {
-    const sinceMs = this.#options.clock.now().getTime() - limits.burstErrorsWithinMs;
-    return this.#errorsMs.filter((atMs) => atMs >= sinceMs).length;
+    const nowMs = this.#options.clock.now().getTime();
+    return this.#errorsMs.filter((atMs) => atMs >= nowMs - limits.burstErrorsWithinMs && atMs <= nowMs).length;
   }
 
   async #ask<T>(read: (context: { timestamp: Date; signal: AbortSignal }) => Promise<T>): Promise<T | null> {
