@@ -52,6 +52,8 @@ class Systemd implements ServiceManager {
   readonly #socket: Deno.DatagramConn;
   readonly #manager: Deno.UnixAddr;
   readonly #log: Log;
+  /** Said once until it is heard again. */
+  #isUnheard = false;
 
   constructor(socket: Deno.DatagramConn, path: string, log: Log) {
     this.#socket = socket;
@@ -62,8 +64,10 @@ class Systemd implements ServiceManager {
   async notify(lines: readonly string[]): Promise<void> {
     try {
       await this.#socket.send(new TextEncoder().encode(lines.join("\n")), this.#manager);
+      this.#isUnheard = false;
     } catch (error) {
-      this.#log.warning("service_manager_unreachable", { error: errorMessage(error) });
+      if (!this.#isUnheard) this.#log.warning("service_manager_unreachable", { error: errorMessage(error) });
+      this.#isUnheard = true;
     }
   }
 

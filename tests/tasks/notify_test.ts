@@ -31,13 +31,13 @@ Deno.test("openServiceManager sends each message as one datagram, also after a p
   assert.deepEqual(log.entries, []);
 });
 
-Deno.test("ServiceManager.notify says so when nobody hears it, and does not throw", async () => {
+Deno.test("ServiceManager.notify says once that nobody hears it, and does not throw", async () => {
   const manager = await ManagerSocket.open();
   const log = new MemoryLog();
   const own = await Deno.makeTempDir();
   const service = await openServiceManager({ manager: manager.path, own: join(own, "own") }, log);
   await manager[Symbol.asyncDispose]();
-  await service.notify(["WATCHDOG=1"]);
+  for (let beat = 0; beat < 3; beat++) await service.notify(["WATCHDOG=1"]);
   service.close();
   await Deno.remove(own, { recursive: true });
   assert.deepEqual(log.events, ["service_manager_unreachable"]);
