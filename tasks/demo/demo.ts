@@ -34,7 +34,8 @@ export const documentTypes = [
 /** `--once` gives up after this long: two cycles of a minute, and a slow machine's start. */
 const onceMs = 180_000;
 
-const usage = "Usage: deno task demo [--once]\n";
+/** What `--help` prints. */
+export const help = "Usage: deno task demo [--once]\n";
 
 /** The site runs for so long before the agent first looks, so that there is something to see. */
 const siteLeadMs = 3_000;
@@ -62,7 +63,7 @@ type Ending =
 export async function run(context: CommandContext): Promise<number> {
   const once = context.args[0] === "--once";
   if (context.args.length > (once ? 1 : 0)) {
-    context.printError(usage);
+    context.printError(help);
     return exitFailure;
   }
   const say = createNotice(context.printError);

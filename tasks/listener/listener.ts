@@ -23,6 +23,8 @@ import { createValidator, type Validate, type WireDocument } from "./schemas.ts"
 import { createServer, ingestPath } from "./server.ts";
 import { Store } from "./store.ts";
 
+export { listenerUsage as help } from "./arguments.ts";
+
 /** How to listen. Needs a key: `apiKey` for all projects, or `keys`. */
 export interface ListenerOptions {
   hostname?: string;
