@@ -32,3 +32,8 @@ export function argumentProblem(error: unknown): string | null {
   // Behind the first sentence it explains how to name a file `--that`.
   return isProblem ? error.message.replace(/\. To specify .*$/s, "") : null;
 }
+
+/** What to say to arguments of which reading threw. */
+export function refusalText(error: unknown, help: string): string {
+  return `${argumentProblem(error) ?? (error instanceof Error ? error.message : error)}\n${help.trimEnd()}`;
+}

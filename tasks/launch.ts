@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import type { Given } from "./doctor.ts";
-import { agentHelp, argumentProblem, asksForHelp } from "./help.ts";
+import { agentHelp, asksForHelp, refusalText } from "./help.ts";
 import { notifySockets } from "./notify.ts";
 import { agentPermissions, leastPermissions } from "./permissions.ts";
 import { quote } from "./quote.ts";
@@ -56,7 +56,7 @@ async function launch(args: readonly string[]): Promise<number> {
   try {
     read = readArguments(command, args.slice(1));
   } catch (error) {
-    return fail(`${argumentProblem(error) ?? errorText(error)}\n${agentHelp[command].trimEnd()}`);
+    return fail(refusalText(error, agentHelp[command]));
   }
   let loaded = await load(read, read.command === "once" ? "database" : "listener");
   const problems = loaded.kind === "refused" ? loaded.problems : [];
@@ -74,7 +74,7 @@ async function launch(args: readonly string[]): Promise<number> {
     console.log([...commandLine(config, read), ...extra].map(quote).join(" "));
     return exitClean;
   } catch (error) {
-    return fail(errorText(error));
+    return fail(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -154,10 +154,6 @@ async function report(refused: { problems: Problem[]; warnings: Problem[] }): Pr
   // Here only: a configuration that loads is read again by the agent, which logs its warnings.
   for (const warning of refused.warnings) log.warning("configuration_warning", { ...warning });
   for (const problem of refused.problems) log.error("configuration_refused", { ...problem });
-}
-
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function fail(message: string): number {

@@ -8,7 +8,7 @@
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exitClean, exitFailure } from "../command.ts";
-import { asksForHelp } from "../help.ts";
+import { asksForHelp, refusalText } from "../help.ts";
 import { leastPermissions } from "../permissions.ts";
 import { quote } from "../quote.ts";
 import { listenerUsage, readListenerArguments } from "./arguments.ts";
@@ -22,12 +22,14 @@ function launch(args: readonly string[]): number {
     console.log(commandLine(root, leastPermissions(root), ["listener", "--help"]));
     return exitClean;
   }
-  const read = readListenerArguments(args.slice(1), (name) => Deno.env.get(name));
-  if (read === null) {
-    console.error(listenerUsage.trimEnd());
+  let permissions: string[];
+  try {
+    permissions = listenerPermissions(readListenerArguments(args.slice(1), (name) => Deno.env.get(name)), root);
+  } catch (error) {
+    console.error(refusalText(error, listenerUsage));
     return exitFailure;
   }
-  console.log(commandLine(root, listenerPermissions(read, root), args));
+  console.log(commandLine(root, permissions, args));
   return exitClean;
 }
 
