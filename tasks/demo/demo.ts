@@ -23,7 +23,7 @@ import { storyTimes, tellStory } from "./story.ts";
 import { seedSite, siteName, startWorkload } from "./workload.ts";
 
 /** The documents of one full set: what `--once` waits for. */
-export const documentTypes = [
+const documentTypes = [
   "pg_stat_activity",
   "pg_stat_statements",
   "pg_locks",
@@ -150,7 +150,9 @@ async function beforeLook(leadMs: number, signal: AbortSignal): Promise<void> {
 
 /** As docs/ tells a DBA to prepare a server. */
 export async function prepare(server: EmbeddedPostgres): Promise<void> {
-  await server.query("CREATE ROLE bitville_monitor LOGIN; GRANT pg_monitor TO bitville_monitor");
+  await server.query(
+    "CREATE ROLE bitville_monitor LOGIN; GRANT pg_read_all_stats, pg_read_all_settings TO bitville_monitor",
+  );
   await seedSite(server);
   await server.query("CREATE EXTENSION pg_stat_statements", { database: siteName });
 }
