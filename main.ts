@@ -8,7 +8,8 @@ import process from "node:process";
 import manifest from "./deno.json" with { type: "json" };
 import * as limits from "./limits.ts";
 import type { ProcessUsage } from "./tasks/agent_status.ts";
-import { type Command, exitFailure } from "./tasks/command.ts";
+import { type Command, exitClean, exitFailure } from "./tasks/command.ts";
+import { argumentProblem, asksForHelp } from "./tasks/help.ts";
 
 /** A command's module is loaded when it is called: the agent does not carry the demo along. */
 const commands: Readonly<Record<string, string>> = {
@@ -27,12 +28,13 @@ if (import.meta.main) Deno.exit(await main());
 async function main(): Promise<number> {
   const [name = "", ...args] = Deno.args;
   const path = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (path === undefined) {
-    printError(`Unknown command "${name}". Commands: ${Object.keys(commands).join(", ")}\n`);
-    return exitFailure;
+  if (path === undefined) return await refuseCommand(name);
+  const { run, help } = await import(path) as { run: Command; help: string };
+  if (asksForHelp(args)) {
+    await print(help);
+    return exitClean;
   }
   const stop = listenForStop();
-  const { run } = await import(path) as { run: Command };
   try {
     return await run({
       args,
@@ -45,9 +47,23 @@ async function main(): Promise<number> {
       version: manifest.version,
     });
   } catch (error) {
-    printError(`${name}: ${error instanceof Error ? error.message : error}\n`);
+    const problem = argumentProblem(error);
+    const said = problem === null
+      ? `${name}: ${error instanceof Error ? error.message : error}\n`
+      : `${problem}\n${help}`;
+    printError(said);
     return exitFailure;
   }
+}
+
+async function refuseCommand(name: string): Promise<number> {
+  const help = `Usage: deno task ${Object.keys(commands).join("|")} [OPTION...]; --help behind one tells its options\n`;
+  if (asksForHelp([name])) {
+    await print(help);
+    return exitClean;
+  }
+  printError((name === "" ? "" : `Unknown command "${name}"\n`) + help);
+  return exitFailure;
 }
 
 /**

@@ -92,7 +92,7 @@ export class ActivityCollector implements Collector {
     this.#privilegeHinted = true;
     this.#log.warning("insufficient_privilege", {
       hidden_backends: hidden,
-      hint: `GRANT pg_monitor TO "${server.user.replaceAll('"', '""')}";`,
+      hint: `GRANT pg_read_all_stats TO "${server.user.replaceAll('"', '""')}";`,
     });
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Every setting of the agent in one table. Configuration, permissions, messages and the table in
  * `docs/configuration.md` all come from here, so that they cannot drift apart. Texts become values in
- * `setting_values.ts`.
+ * `values.ts`.
  *
  * @module
  */

@@ -1,9 +1,11 @@
 #!/bin/sh
-# bitville-postgres-agent TASK [ARGUMENT…]: runs a task of the installed agent, such as doctor. Without a task it lists
-# them.
+# bitville-postgres-agent TASK [ARGUMENT…]: runs a task of the installed agent, such as doctor. Without a task, and for
+# --help, it lists them.
 name=bitville-postgres-agent
 root=/usr/lib/$name
 export DENO_DIR="$root/deno-cache" DENO="$root/bin/deno" DENO_NO_UPDATE_CHECK=1
+
+case "${1-}" in -h | --help) shift ;; esac
 
 # The doctor looks as the service: with its user, its secrets and its sandbox. What root may do says nothing.
 if [ "${1-}" = doctor ] && [ "$(id -u)" -eq 0 ] && [ -d /run/systemd/system ]; then

@@ -8,13 +8,14 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Config } from "../config.ts";
 import { codeFiles, codeFolders, isInstalled, projectPath } from "./code.ts";
 import { dropInText, foreignBuffer, loadInstalledConfig } from "./drop_in.ts";
 import { type Change, exists, fileChanges, type WantedFile } from "./files.ts";
 import * as layout from "./layout.ts";
+import { runProgram } from "./program.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
 
 const examplePath = join(projectPath, "systemd/postgres-agent.ini.example");
@@ -150,10 +151,15 @@ function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    args: Deno.args,
-    options: { "dry-run": { type: "boolean" }, root: { type: "string", default: "/" } },
-  });
-  Deno.exit(await install({ root: values.root, dryRun: values["dry-run"] ?? false, print: console.log }));
+const help = `Usage: deno task install [--dry-run] [--root DIR]
+  --dry-run   tells every change and makes none
+  --root DIR  fills a folder instead of the server`;
+
+async function main(args: string[]): Promise<number> {
+  const options = { "dry-run": { type: "boolean" }, root: { type: "string", default: "/" } } as const;
+  const { root, "dry-run": dryRun = false } = parseArgs({ args, options }).values;
+  if (root === "") throw new Error("Cannot install because --root must name a folder");
+  return await install({ root: resolve(Deno.env.get("INIT_CWD") ?? ".", root), dryRun, print: console.log });
 }
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

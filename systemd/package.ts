@@ -8,13 +8,15 @@
  * @module
  */
 
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import manifest from "../deno.json" with { type: "json" };
 import { projectPath } from "./code.ts";
 import { fileChanges, filesBelow, type WantedFile } from "./files.ts";
 import { installedFiles } from "./install.ts";
 import { configurationPath, packageName } from "./layout.ts";
+import { runProgram } from "./program.ts";
 import { execute } from "./system.ts";
 
 const architectures = { x86_64: "amd64", aarch64: "arm64" };
@@ -143,6 +145,14 @@ async function sourceDate(): Promise<number> {
   return Math.floor((mtime?.getTime() ?? 0) / 1_000);
 }
 
-if (import.meta.main) {
-  console.log(await buildPackage(Deno.args[0] ?? "."));
+async function main(args: string[]): Promise<number> {
+  const { positionals: [folder = ".", ...more] } = parseArgs({ args, allowPositionals: true });
+  if (more.length > 0) throw new Error(`Cannot build because one folder is enough: ${more.join(", ")} is not needed`);
+  console.log(await buildPackage(resolve(Deno.env.get("INIT_CWD") ?? ".", folder)));
+  return 0;
 }
+
+const help = `Usage: deno task package [FOLDER]
+  FOLDER  where the package goes; default: the current one`;
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { type Change, exists, removal } from "./files.ts";
 import * as layout from "./layout.ts";
+import { runProgram } from "./program.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
 
 /** Takes everything away, or only tells what. Answers with the exit code. */
@@ -63,11 +64,14 @@ async function stopAndDisable(): Promise<void> {
   await execute("systemctl", "disable", layout.unitName);
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    args: Deno.args,
-    options: { "dry-run": { type: "boolean" }, purge: { type: "boolean" } },
-  });
-  const { purge = false, "dry-run": dryRun = false } = values;
-  Deno.exit(await uninstall({ purge, dryRun, print: console.log }));
+const help = `Usage: deno task uninstall [--purge] [--dry-run]
+  --purge    takes configuration, secrets and buffer, too
+  --dry-run  tells every change and makes none`;
+
+async function main(args: string[]): Promise<number> {
+  const options = { "dry-run": { type: "boolean" }, purge: { type: "boolean" } } as const;
+  const { purge = false, "dry-run": dryRun = false } = parseArgs({ args, options }).values;
+  return await uninstall({ purge, dryRun, print: console.log });
 }
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

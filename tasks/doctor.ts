@@ -15,6 +15,7 @@ import { type Config, loadConfig, type Problem } from "../config.ts";
 import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import { type CommandContext, exitClean, exitFailure } from "./command.ts";
+import { agentHelp } from "./help.ts";
 import { bufferCheck } from "./doctor/buffer.ts";
 import { type Check, type Finding, mendText, type Patient, type Surroundings } from "./doctor/check.ts";
 import { clockCheck } from "./doctor/clock.ts";
@@ -27,6 +28,9 @@ import { permissionsCheck } from "./doctor/permissions.ts";
 import { roleCheck } from "./doctor/role.ts";
 import { statementsCheck } from "./doctor/statements.ts";
 import { unitCheck } from "./doctor/unit.ts";
+
+/** What `--help` prints. */
+export const help = agentHelp.doctor;
 
 /** In this order: what others depend on comes first. */
 const checks: readonly Check[] = [

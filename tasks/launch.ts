@@ -7,9 +7,11 @@
 
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import type { Given } from "./doctor.ts";
+import { agentHelp, asksForHelp, refusalText } from "./help.ts";
 import { notifySockets } from "./notify.ts";
 import { agentPermissions, leastPermissions } from "./permissions.ts";
 import { quote } from "./quote.ts";
@@ -28,7 +30,6 @@ const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--ex
  */
 const codeFlag = "--cached-only";
 
-const usage = "Usage: deno task start|once|doctor [--config PATH]";
 const commands = ["start", "once", "doctor"] as const;
 
 interface Arguments {
@@ -44,8 +45,19 @@ const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1
 if (import.meta.main) Deno.exit(await launch(Deno.args));
 
 async function launch(args: readonly string[]): Promise<number> {
-  const read = readArguments(args);
-  if (read === null) return fail(usage);
+  const command = commands.find((one) => one === args[0]);
+  if (command === undefined) return fail(`Usage: launch.sh ${commands.join("|")} [OPTION...]`);
+  if (asksForHelp(args)) {
+    // It is main.ts that tells: what is printed here is run.
+    console.log([...commandLine(null, { command, json: false }), "--help"].map(quote).join(" "));
+    return exitClean;
+  }
+  let read: Arguments;
+  try {
+    read = readArguments(command, args.slice(1));
+  } catch (error) {
+    return fail(refusalText(error, agentHelp[command]));
+  }
   let loaded = await load(read, read.command === "once" ? "database" : "listener");
   const problems = loaded.kind === "refused" ? loaded.problems : [];
   if (loaded.kind === "refused") {
@@ -75,16 +87,12 @@ function load({ config }: Arguments, requires: "listener" | "database"): Promise
   });
 }
 
-function readArguments(args: readonly string[]): Arguments | null {
-  const command = commands.find((one) => one === args[0]);
-  if (command === undefined) return null;
-  const json = command === "doctor" && args.includes("--json");
-  const rest = args.slice(1).filter((arg) => !(json && arg === "--json"));
-  const [option = "", value, ...excess] = rest;
-  if (rest.length === 0) return { command, json };
-  const config = option === "--config" ? value : /^--config=(.*)$/s.exec(option)?.[1];
-  const tooMany = option === "--config" ? excess.length > 0 : rest.length > 1;
-  return config === undefined || config === "" || tooMany ? null : { command, config: absolute(config), json };
+function readArguments(command: Arguments["command"], args: string[]): Arguments {
+  const { values } = parseArgs({ args, options: { config: { type: "string" }, json: { type: "boolean" } } });
+  const { config, json = false } = values;
+  if (json && command !== "doctor") throw new Error("Cannot use --json because only the doctor knows it");
+  if (config === "") throw new Error("Cannot read the configuration because --config must name a file");
+  return { command, json, ...(config === undefined ? {} : { config: absolute(config) }) };
 }
 
 // `deno task` runs in the project's folder and leaves the caller's in INIT_CWD: a path is meant from there.

@@ -16,7 +16,10 @@ import * as limits from "../limits.ts";
 import { errorMessage } from "../log.ts";
 import { type CommandContext, exitClean, exitFailure } from "./command.ts";
 
-const usage = `Usage: deno task logs FILE... [--format auto|${logFormats.join("|")}] [--prefix PREFIX] [--timezone ZONE]
+/** What `--help` prints. */
+export const help = `Usage: deno task logs FILE... [--format auto|${
+  logFormats.join("|")
+}] [--prefix PREFIX] [--timezone ZONE]
   FILE        a log file of PostgreSQL; - is stdin
   --prefix    log_line_prefix of the server; default '${defaultPrefix}', or what fits the file if that does not
   --timezone  log_timezone of the server, such as Europe/Paris: for times with an abbreviation such as CET
@@ -42,7 +45,7 @@ export async function run(context: CommandContext): Promise<number> {
   try {
     options = readArguments(context.args);
   } catch (error) {
-    context.printError(`${errorMessage(error)}\n${usage}`);
+    context.printError(`${errorMessage(error)}\n${help}`);
     return exitFailure;
   }
   const summary = new Summary();

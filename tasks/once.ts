@@ -11,7 +11,11 @@ import { createSeal } from "../transport/envelope.ts";
 import { CollectorRun } from "./collector_run.ts";
 import { collectorsOf } from "./collectors.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { agentHelp } from "./help.ts";
 import { readConfig } from "./configuration.ts";
+
+/** What `--help` prints. */
+export const help = agentHelp.once;
 
 /** Answers 0 when every collector succeeded or was skipped with a reason; 1 at once when a signal comes first. */
 export async function run(context: CommandContext): Promise<number> {

@@ -8,11 +8,15 @@ import { systemClock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import { createLog, errorMessage, type Log } from "../log.ts";
 import { aborted, type CommandContext, exitClean, exitConfiguration, exitFailure } from "./command.ts";
+import { agentHelp } from "./help.ts";
 import { readConfig, readConfigAgain } from "./configuration.ts";
 import { ConfiguredAgent } from "./configured_agent.ts";
 import { notifySockets, openServiceManager, type ServiceManager, watchdogMs } from "./notify.ts";
 import { agentGrants } from "./permissions.ts";
 import { Watchdog } from "./watchdog.ts";
+
+/** What `--help` prints. */
+export const help = agentHelp.start;
 
 /** Runs the agent; answers when it has stopped. */
 export async function run(context: CommandContext): Promise<number> {

@@ -20,7 +20,7 @@ import type { LostDocument } from "./loss_ledger.ts";
 import type { OutboxEntry } from "./outbox.ts";
 
 /** The format that this code reads and writes. A higher one is of a newer agent and is left alone. */
-export const formatVersion = 2;
+const formatVersion = 2;
 
 /** The figures of the outbox; `nextSequence` less one = `delivered` + `records` + the four losses in records. */
 export interface OutboxState {

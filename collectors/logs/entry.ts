@@ -11,7 +11,7 @@ import { isRaised, placeholder } from "../redact.ts";
 import { truncate } from "../text.ts";
 
 /** PostgreSQL's severities in English, and `UNKNOWN` for a line that no PostgreSQL has written. */
-export const logEntryLevels = [
+const logEntryLevels = [
   "DEBUG",
   "LOG",
   "INFO",

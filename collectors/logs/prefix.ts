@@ -15,7 +15,7 @@ import { labelWords, severityWords } from "./languages.ts";
 export const defaultPrefix = "%m [%p] ";
 
 /** What can be taken from a prefix. */
-export const prefixFields = [
+const prefixFields = [
   "application_name",
   "user",
   "database",

@@ -38,9 +38,9 @@ export interface ServerLogging {
   zone: string;
   /** `lc_messages`. */
   language: string;
-  /** Absolute path of `log_directory`; pg_monitor may see it. */
+  /** Absolute path of `log_directory`; pg_read_all_settings may see it. */
   folder: string | null;
-  /** Absolute path of the file that is written now; superusers may ask, and pg_monitor from PostgreSQL 17 on. */
+  /** Absolute path of the file that is written now; superusers may ask, whoever was granted it, and pg_monitor from 17 on. */
   currentFile: string | null;
 }
 

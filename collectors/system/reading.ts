@@ -42,7 +42,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /** Not negative, of decimal digits, as the kernel prints its counters (64 bits are 20 digits); else null. */
-export function parseCounter(text: string | undefined): bigint | null {
+function parseCounter(text: string | undefined): bigint | null {
   return text !== undefined && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
 }
 

@@ -32,7 +32,7 @@ const layers: readonly Layer[] = [
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
-  { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts"] },
+  { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts", "tasks/help.ts"] },
   { of: "*", may: ["*"] },
 ];
 

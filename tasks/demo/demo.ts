@@ -23,7 +23,7 @@ import { storyTimes, tellStory } from "./story.ts";
 import { seedSite, siteName, startWorkload } from "./workload.ts";
 
 /** The documents of one full set: what `--once` waits for. */
-export const documentTypes = [
+const documentTypes = [
   "pg_stat_activity",
   "pg_stat_statements",
   "pg_locks",
@@ -34,7 +34,8 @@ export const documentTypes = [
 /** `--once` gives up after this long: two cycles of a minute, and a slow machine's start. */
 const onceMs = 180_000;
 
-const usage = "Usage: deno task demo [--once]\n";
+/** What `--help` prints. */
+export const help = "Usage: deno task demo [--once]\n";
 
 /** The site runs for so long before the agent first looks, so that there is something to see. */
 const siteLeadMs = 3_000;
@@ -62,7 +63,7 @@ type Ending =
 export async function run(context: CommandContext): Promise<number> {
   const once = context.args[0] === "--once";
   if (context.args.length > (once ? 1 : 0)) {
-    context.printError(usage);
+    context.printError(help);
     return exitFailure;
   }
   const say = createNotice(context.printError);
@@ -149,7 +150,9 @@ async function beforeLook(leadMs: number, signal: AbortSignal): Promise<void> {
 
 /** As docs/ tells a DBA to prepare a server. */
 export async function prepare(server: EmbeddedPostgres): Promise<void> {
-  await server.query("CREATE ROLE bitville_monitor LOGIN; GRANT pg_monitor TO bitville_monitor");
+  await server.query(
+    "CREATE ROLE bitville_monitor LOGIN; GRANT pg_read_all_stats, pg_read_all_settings TO bitville_monitor",
+  );
   await seedSite(server);
   await server.query("CREATE EXTENSION pg_stat_statements", { database: siteName });
 }

@@ -27,8 +27,8 @@ export interface SiteScript {
   run(request: SiteRequest): Promise<void>;
 }
 
-export const pageCount = 2_000;
-export const orderCount = 500;
+const pageCount = 2_000;
+const orderCount = 500;
 /** Orders that everybody wants: where visitors wait for each other. */
 const hotOrderCount = 2;
 

@@ -37,60 +37,66 @@ export interface ListenerArguments {
 
 type Environment = (name: string) => string | undefined;
 
-/** Null when they make no sense. Paths are meant from where the caller stands (INIT_CWD), and made absolute. */
-export function readListenerArguments(args: readonly string[], environment: Environment): ListenerArguments | null {
+/**
+ * Throws for arguments that make no sense, saying which. Paths are meant from where the caller stands (INIT_CWD), and made
+ * absolute.
+ */
+export function readListenerArguments(args: readonly string[], environment: Environment): ListenerArguments {
   const values = parse(args);
-  if (values === null) return null;
-  const port = wholeNumber(values.port, { otherwise: 8080, min: 0, max: 65_535 });
-  const keepDays = wholeNumber(values["keep-days"], { otherwise: limits.retentionDaysDefault, min: 1, max: 3_650 });
-  const megabytesMax = wholeNumber(values["max-size-mb"], { otherwise: limits.databaseMbDefault, min: 16, max: 1e6 });
-  const data = values.data ?? defaultFolder(environment);
-  if (port === null || keepDays === null || megabytesMax === null || data === null) return null;
-  if (Object.values(values).includes("")) return null;
-  const path = (given: string | undefined) =>
-    given === undefined ? null : posix.resolve(environment("INIT_CWD") ?? Deno.cwd(), given);
+  const empty = Object.entries(values).find(([, value]) => value === "");
+  if (empty !== undefined) throw new Error(`Cannot use --${empty[0]} because it must not be empty`);
+  const path = (given: string) => posix.resolve(environment("INIT_CWD") ?? Deno.cwd(), given);
+  const pathOrNull = (given: string | undefined) => given === undefined ? null : path(given);
   return {
-    ...{ port, keepDays, megabytesMax, data: path(data)!, json: values.json ?? false },
     host: values.host ?? "127.0.0.1",
+    port: wholeNumber(values.port, { name: "port", otherwise: 8080, min: 0, max: 65_535 }),
     apiKey: values["api-key"] ?? "demo-key",
-    keysFile: path(values["keys-file"]),
-    pagePasswordFile: path(values["page-password-file"]),
+    keysFile: pathOrNull(values["keys-file"]),
+    pagePasswordFile: pathOrNull(values["page-password-file"]),
+    data: path(values.data ?? defaultFolder(environment)),
+    keepDays: wholeNumber(values["keep-days"], {
+      ...{ name: "keep-days", otherwise: limits.retentionDaysDefault, min: 1, max: 3_650 },
+    }),
+    megabytesMax: wholeNumber(values["max-size-mb"], {
+      ...{ name: "max-size-mb", otherwise: limits.databaseMbDefault, min: 16, max: 1e6 },
+    }),
+    json: values.json ?? false,
   };
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        host: { type: "string" },
-        port: { type: "string" },
-        "api-key": { type: "string" },
-        "keys-file": { type: "string" },
-        data: { type: "string" },
-        "keep-days": { type: "string" },
-        "max-size-mb": { type: "string" },
-        "page-password-file": { type: "string" },
-        json: { type: "boolean" },
-      },
-    }).values;
-  } catch {
-    return null;
-  }
+  return parseArgs({
+    args: [...args],
+    options: {
+      host: { type: "string" },
+      port: { type: "string" },
+      "api-key": { type: "string" },
+      "keys-file": { type: "string" },
+      data: { type: "string" },
+      "keep-days": { type: "string" },
+      "max-size-mb": { type: "string" },
+      "page-password-file": { type: "string" },
+      json: { type: "boolean" },
+    },
+  }).values;
 }
 
 function wholeNumber(
   given: string | undefined,
-  { otherwise, min, max }: { otherwise: number; min: number; max: number },
-): number | null {
+  { name, otherwise, min, max }: { name: string; otherwise: number; min: number; max: number },
+): number {
   if (given === undefined) return otherwise;
   const value = /^\d{1,9}$/.test(given) ? Number(given) : NaN;
-  return value >= min && value <= max ? value : null;
+  if (value >= min && value <= max) return value;
+  throw new Error(
+    `Cannot use --${name} because it must be a whole number from ${min} to ${max}: current value is ${given}`,
+  );
 }
 
-/** Where programs keep what should outlive them; null when there is no home. */
-function defaultFolder(environment: Environment): string | null {
+/** Where programs keep what should outlive them. */
+function defaultFolder(environment: Environment): string {
   const home = environment("HOME");
   const state = environment("XDG_STATE_HOME") ?? (home === undefined ? undefined : posix.join(home, ".local/state"));
-  return state === undefined ? null : posix.join(state, "bitville-listener");
+  if (state !== undefined) return posix.join(state, "bitville-listener");
+  throw new Error("Cannot choose a folder because there is no home: name one with --data");
 }

@@ -8,8 +8,8 @@
 
 import { join } from "node:path";
 import { errorMessage } from "../../log.ts";
-import { type CommandContext, exitClean, exitFailure } from "../command.ts";
-import { listenerUsage, readListenerArguments } from "./arguments.ts";
+import { type CommandContext, exitClean } from "../command.ts";
+import { readListenerArguments } from "./arguments.ts";
 import { Database } from "./database.ts";
 import { Intake } from "./intake.ts";
 import { anyProject, type Key, Keys, parseKeys } from "./keys.ts";
@@ -22,6 +22,8 @@ import { retain } from "./retention.ts";
 import { createValidator, type Validate, type WireDocument } from "./schemas.ts";
 import { createServer, ingestPath } from "./server.ts";
 import { Store } from "./store.ts";
+
+export { listenerUsage as help } from "./arguments.ts";
 
 /** How to listen. Needs a key: `apiKey` for all projects, or `keys`. */
 export interface ListenerOptions {
@@ -216,18 +218,16 @@ function keepLast<T>(list: T[], item: T): void {
   if (list.length > limits.keptDocumentsMax) list.shift();
 }
 
-/** `deno task listener`: listens until it is stopped, and prints what comes in. */
+/** `deno task listener`: listens until it is stopped, and prints what comes in. Throws for what it cannot do. */
 export async function run(context: CommandContext): Promise<number> {
   const read = readListenerArguments(context.args, context.environment);
-  if (read === null) {
-    context.printError(listenerUsage);
-    return exitFailure;
-  }
   const { host, port, apiKey, keysFile, pagePasswordFile, data, keepDays, megabytesMax, json } = read;
   await using listener = startListener({
     ...{ hostname: host, port, dataFolder: data, retention: { keepDays, megabytesMax } },
-    ...keysFile === null ? { apiKey } : { keys: parseKeys(await Deno.readTextFile(keysFile)) },
-    ...pagePasswordFile === null ? {} : { pagePassword: (await Deno.readTextFile(pagePasswordFile)).trim() },
+    ...keysFile === null ? { apiKey } : { keys: parseKeys(await readGiven("keys-file", keysFile)) },
+    ...pagePasswordFile === null
+      ? {}
+      : { pagePassword: (await readGiven("page-password-file", pagePasswordFile)).trim() },
     // Whoever read the lines may be gone; documents are stored all the same.
     onDocument: (document) =>
       context.print(json ? `${JSON.stringify(document)}\n` : describeDocument(document)).catch(() => {}),
@@ -240,4 +240,12 @@ export async function run(context: CommandContext): Promise<number> {
     await new Promise((resolve) => context.stop.addEventListener("abort", resolve, { once: true }));
   }
   return exitClean;
+}
+
+async function readGiven(option: string, path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new Error(`Cannot read the file of --${option}: ${errorMessage(cause)}`, { cause });
+  }
 }

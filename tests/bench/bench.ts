@@ -11,6 +11,7 @@
 import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { runProgram } from "../../systemd/program.ts";
 import { measureCycles } from "./cycle.ts";
 import { measureGovernor } from "./governor.ts";
 import { type Figure, formatTable, judge, type Judged } from "./figures.ts";
@@ -86,9 +87,10 @@ async function measure(group: Group, bed: Bed, scale: typeof scales.full): Promi
   return await measureMemory(await bed.server(), options);
 }
 
-async function main(): Promise<number> {
+async function main(args: string[]): Promise<number> {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
+    args,
     options: { quick: { type: "boolean", default: false }, only: text, postgres: text, json: text, compare: text },
   });
   const chosen = groups.filter((group) => values.only === undefined || values.only === group);
@@ -128,4 +130,12 @@ async function readReport(path: string): Promise<Report> {
   return JSON.parse(await Deno.readTextFile(path));
 }
 
-if (import.meta.main) Deno.exit(await main());
+const help = `Usage: deno task bench [--quick] [--only ${
+  groups.join("|")
+}] [--postgres URL] [--json FILE] [--compare FILE]
+  --quick     within 2 minutes instead of 12
+  --postgres  a server to measure at; default: one of its own
+  --json      where the figures go; default: bench.json
+  --compare   such a file of before, to print beside`;
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

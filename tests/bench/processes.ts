@@ -5,7 +5,7 @@
  */
 
 /** The process and those that it started: `deno task` runs the agent as its child. */
-export function processesOf(pid: number): number[] {
+function processesOf(pid: number): number[] {
   const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim();
   return [pid, ...children.split(" ").filter((one) => one !== "").flatMap((one) => processesOf(Number(one)))];
 }

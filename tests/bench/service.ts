@@ -182,7 +182,7 @@ async function commandOf(command: ServiceOptions["command"], folder: AgentFolder
 }
 
 /** The line that `launch.sh start` would become, with the agent's program replaced. */
-export async function fastLine(folder: AgentFolder): Promise<string> {
+async function fastLine(folder: AgentFolder): Promise<string> {
   const launch = ["run", "--no-prompt", "--allow-read", "--allow-env", `${projectRoot}tasks/launch.ts`, "start"];
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: [...launch, "--config", folder.iniPath],

@@ -177,7 +177,7 @@ export function testActivity(version: PostgresVersion): void {
     assert.ok(activity.by_state.insufficient_privilege! >= 2);
     const hints = collector.log.of("insufficient_privilege");
     assert.equal(hints.length, 1);
-    assert.equal(hints[0]?.fields.hint, 'GRANT pg_monitor TO "watcher_none";');
+    assert.equal(hints[0]?.fields.hint, 'GRANT pg_read_all_stats TO "watcher_none";');
   });
 
   test("leaves out its own sessions, and nobody else who bears the name", async () => {

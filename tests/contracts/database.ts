@@ -12,14 +12,14 @@ export const rowsQuery = {
   text: "/* bitville-monitor: contract rows */ select number from generate_series(1, 2) as number",
 };
 /** `contract values`: one row with the value that was given. */
-export const valuesQuery = {
+const valuesQuery = {
   text: "/* bitville-monitor: contract values */ select $1::text as value",
   values: ["a'b"],
 };
 /** `contract slow`: goes on until it is cut off. */
 export const slowQuery = { text: "/* bitville-monitor: contract slow */ select pg_sleep(600)" };
 /** `contract wrong`: refused by the server. */
-export const wrongQuery = { text: "/* bitville-monitor: contract wrong */ select 1/0" };
+const wrongQuery = { text: "/* bitville-monitor: contract wrong */ select 1/0" };
 
 /** Registers the suite. `open` makes a database that answers the four queries; `close` is called by the suite. */
 export function testDatabase(name: string, open: () => Database): void {

@@ -76,7 +76,7 @@ export async function collectLocks(collector: LocksCollector): Promise<LocksData
 }
 
 /** The join of PostgreSQL's wiki ("Lock Monitoring"), which this collector is measured against. */
-export const wikiSql = `
+const wikiSql = `
 select blocked_locks.pid as blocked_pid, blocked_activity.usename as blocked_user, blocking_locks.pid as blocking_pid,
   blocking_activity.usename as blocking_user, blocked_activity.query as blocked_statement,
   blocking_activity.query as current_statement_in_blocking_process

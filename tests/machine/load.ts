@@ -8,7 +8,7 @@ import { distinctStatement } from "../support/statements.ts";
 import { waitFor } from "../support/wait_for.ts";
 import type { Machine } from "./machine.ts";
 
-export const sessionsCount = 500;
+const sessionsCount = 500;
 export const waitersCount = 300;
 const statementsCount = 5_000;
 const pgbench = "/usr/lib/postgresql/15/bin/pgbench --no-vacuum --time=600 --jobs=1";

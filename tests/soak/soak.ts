@@ -10,6 +10,7 @@
 
 import { parseArgs } from "node:util";
 import { systemClock } from "../../clock.ts";
+import { runProgram } from "../../systemd/program.ts";
 import { AgentFolder } from "../support/agent_folder.ts";
 import { account, accountLine } from "../support/ledger.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";
@@ -41,9 +42,12 @@ interface Verdict {
   ok: boolean;
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } });
+async function main(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options: { minutes: { type: "string" }, seed: { type: "string" } } });
   const minutes = Number(values.minutes ?? 20);
+  if (!(minutes > 0)) {
+    throw new Error(`Cannot run because --minutes must be a number above 0: current value is ${values.minutes}`);
+  }
   const seed = values.seed === undefined ? takeSeed() : Number(values.seed);
   console.log(`seed ${seed}, ${minutes} minutes`);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -206,4 +210,8 @@ function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
 }
 
-if (import.meta.main) Deno.exit(await main());
+const help = `Usage: deno task test:soak [--minutes N] [--seed N]
+  --minutes  default: 20
+  --seed     of an earlier run, to have its faults again; default: another each time`;
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

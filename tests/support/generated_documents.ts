@@ -203,6 +203,7 @@ export class GeneratedAgent {
         { name, ok: true, duration_ms: 5 + this.#integer(30), rows: 10, skipped: null, error: null, every: 1 }
       )),
       database: { reachable: true, server_version: "18.4", connections: 2, time_ms: 20 + this.#integer(30) },
+      governor: { step: "none", reason: null, since: "2026-11-21T00:00:00.000Z", server_ms: null, budget_ms: 300 },
       logs: [],
       process: { rss_bytes: 70e6, cpu_s: 12 },
     };

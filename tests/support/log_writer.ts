@@ -32,7 +32,7 @@ const blockChars = 64 * 1024;
 const keptMax = 40;
 
 /** The lines of one entry, which depend on its number alone; `at` is their time. */
-export function entryText(number: number, at: string): string {
+function entryText(number: number, at: string): string {
   const random = seededRandom(number);
   const chosen = Math.floor(random() * 40);
   const app = chosen === 0 ? `bitville-${uuidOf(number)}` : "web";

@@ -143,7 +143,7 @@ export function parseAll(
 }
 
 /** A session of its own; what it cannot do is what it is for. */
-export async function inSession(
+async function inSession(
   server: EmbeddedPostgres,
   name: string,
   use: (run: (text: string, values?: unknown[]) => Promise<unknown>) => Promise<void>,

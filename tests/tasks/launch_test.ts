@@ -156,19 +156,33 @@ Deno.test("launch requires the listener for start and not for once", async () =>
   });
 });
 
-Deno.test("launch answers arguments that it does not know with its usage and exit 1", async () => {
-  const cases = [[], ["stop"], ["--help"], ["start", "x"], ["start", "--config"], ["once", "--config="]]
-    .concat([["once", "--config", ""], ["once", "--config", "a", "b"], ["once", "--config=a", "b"], [
-      "once",
-      "--confg=a",
-    ]]);
-  for (const args of cases) {
+Deno.test("launch answers arguments that it does not know with what is wrong, its usage and exit 1", async () => {
+  const cases: [string[], RegExp][] = [
+    [[], /^Usage: launch\.sh start\|once\|doctor/],
+    [["stop"], /^Usage: launch\.sh/],
+    [["start", "x"], /^Unexpected argument 'x'.*\nUsage: deno task start \[--config PATH\]\n/],
+    [["start", "--config"], /^Option '--config <value>' argument missing\nUsage: deno task start/],
+    [["once", "--config="], /^Cannot read the configuration because --config must name a file\nUsage: deno task once/],
+    [["once", "--config", ""], /must name a file\n/],
+    [["once", "--config=a", "b"], /^Unexpected argument 'b'/],
+    [["once", "--confg=a"], /^Unknown option '--confg'\nUsage: deno task once/],
+    [["once", "--json"], /^Cannot use --json because only the doctor knows it\nUsage/],
+    [["doctor", "--jsn"], /^Unknown option '--jsn'\nUsage: deno task doctor \[--config PATH\] \[--json\]\n/],
+  ];
+  for (const [args, said] of cases) {
     const { code, stdout, stderr } = await output("launch.sh", { args });
-    assert.deepEqual(
-      [code, stdout, stderr],
-      [1, "", "Usage: deno task start|once|doctor [--config PATH]\n"],
-      args.join(" "),
-    );
+    assert.deepEqual([code, stdout], [1, ""], args.join(" "));
+    assert.match(stderr, said);
+  }
+});
+
+Deno.test("launch tells with --help how each command is called, whatever the configuration is", async () => {
+  for (const command of ["start", "once", "doctor", "listener"]) {
+    for (const args of [[command, "--help"], [command, "--config", "/nowhere", "-h"]]) {
+      const { code, stdout, stderr } = await output("launch.sh", { args });
+      assert.deepEqual([code, stderr], [0, ""], args.join(" "));
+      assert.match(stdout, new RegExp(`^Usage: deno task ${command} `));
+    }
   }
 });
 

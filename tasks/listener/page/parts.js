@@ -57,7 +57,11 @@ export function colorOf(kind) {
  */
 export function statementText(query, key) {
   if (query === null) {
-    return h("span.muted", { title: "Grant the agent's role pg_monitor, or see collection.query_text" }, "no text");
+    return h(
+      "span.muted",
+      { title: "Grant the agent's role pg_read_all_stats, or see collection.query_text" },
+      "no text",
+    );
   }
   const line = oneLine(query);
   if (line.length < 90) return h("code.sql", null, line);

@@ -8,7 +8,7 @@
 /** @import { Story, StoryLog, StoryProcess } from "../queries/story.ts" */
 /** @import { Wait } from "../queries/waits.ts" */
 
-import { duration, plural } from "./format.js";
+import { duration } from "./format.js";
 
 /** Errors that a reader of such stories meets, in plain words. @type {Record<string, string>} */
 const errors = {
@@ -177,10 +177,4 @@ function logEvent(line) {
   const { level, sqlstate, message } = line.entry;
   const kind = ["ERROR", "FATAL", "PANIC"].includes(level) ? "bad" : level === "WARNING" ? "warn" : "log";
   return { atMs: line.atMs, kind, words: [level, sqlstate, message].filter(Boolean).join(" "), line };
-}
-
-/** How many others waited for it, in words. @param {Story} story */
-export function heldWords(story) {
-  const held = neighbours(story, "held");
-  return held.length === 0 ? "" : plural(held.length, "other request");
 }

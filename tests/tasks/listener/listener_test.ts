@@ -220,14 +220,18 @@ Deno.test("run prints a line a document, and whole documents with --json", async
   }
 });
 
-Deno.test("run refuses arguments that make no sense", async () => {
-  for (const args of [["--port", "x"], ["--port"], ["--porto", "1"], ["--port=70000"]]) {
-    let told = "";
-    const print = () => Promise.resolve();
-    const stop = AbortSignal.abort();
-    const printError = (text: string) => void (told += text);
-    const code = await run(contextOf({ args, print, printError, stop }));
-    assert.equal(code, 1);
-    assert.match(told, /^Usage: deno task listener/);
+Deno.test("run throws for arguments that make no sense and files that it cannot read", async () => {
+  const cases: [string[], RegExp][] = [
+    [["--port", "x"], /Cannot use --port/],
+    [["--porto", "1"], /Unknown option '--porto'/],
+    [["--port=0", "--data=/nowhere", "--keys-file=/nowhere"], /Cannot read the file of --keys-file: No such file/],
+    [
+      ["--port=0", "--data=/nowhere", "--page-password-file=/nowhere"],
+      /Cannot read the file of --page-password-file: No such file/,
+    ],
+  ];
+  const print = () => Promise.resolve();
+  for (const [args, problem] of cases) {
+    await assert.rejects(run(contextOf({ args, print, printError: () => {}, stop: AbortSignal.abort() })), problem);
   }
 });
