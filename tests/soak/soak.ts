@@ -3,7 +3,7 @@
  * between a collector and the listener, at random. Ends with what became of every document, and exits 1 when one is
  * unexplained or the agent has grown.
  *
- * Usage: `deno task test:soak [--minutes N] [--seed N]`; 20 minutes by default.
+ * Usage: `deno task test:soak [--minutes N] [--seed N] [--only WORDS]`; 20 minutes by default.
  *
  * @module
  */
@@ -43,7 +43,7 @@ interface Verdict {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { minutes: { type: "string" }, seed: { type: "string" } } });
+  const { values } = parseArgs({ args, options: soakOptions });
   const minutes = Number(values.minutes ?? 20);
   if (!(minutes > 0)) {
     throw new Error(`Cannot run because --minutes must be a number above 0: current value is ${values.minutes}`);
@@ -54,7 +54,7 @@ async function main(args: string[]): Promise<number> {
     Deno.addSignalListener(signal, () => interrupted.abort(new Error("Interrupted")));
   }
   await using folder = await Folder.create();
-  const verdicts = await soak(folder, { minutes, random: seededRandom(seed) });
+  const verdicts = await soak(folder, { minutes, random: seededRandom(seed), only: values.only ?? "" });
   for (const { what, ok } of verdicts) console.log(`${ok ? "ok    " : "FAILED"} ${what}`);
   const failed = verdicts.filter(({ ok }) => !ok).length;
   console.log(`${verdicts.length - failed} passed, ${failed} failed, ${folder.hasOwnDisk ? 0 : 1} skipped`);
@@ -98,7 +98,14 @@ async function run(command: string, ...args: string[]): Promise<boolean> {
   }
 }
 
-async function soak(folder: Folder, options: { minutes: number; random: () => number }): Promise<Verdict[]> {
+interface SoakOptions {
+  minutes: number;
+  random: () => number;
+  /** Of the faults, those with these words in their name. */
+  only: string;
+}
+
+async function soak(folder: Folder, options: SoakOptions): Promise<Verdict[]> {
   const captures = new Captures();
   const { listener, agent: { iniPath, bufferPath } } = folder;
   const start = () => new SoakProcess(iniPath, captures);
@@ -107,16 +114,17 @@ async function soak(folder: Folder, options: { minutes: number; random: () => nu
     agent: start(),
     setCap: (megabytes) => folder.agent.set({ buffer: { max_size_mb: megabytes } }),
   };
+  const isMeant = ({ name }: Fault) => name.includes(options.only);
   const startMs = performance.now();
   const untilMs = (share: number) => startMs + options.minutes * 60_000 * share;
   const usages: Usage[] = [];
   try {
     await calm(stage);
     for (const share of [0, warmShare, livedShare]) {
-      await inTurn(livedFaults, stage, untilMs(share));
+      await inTurn(livedFaults.filter(isMeant), stage, untilMs(share));
       usages.push(await settledUsage(stage));
     }
-    await inTurn(endingFaults, stage, untilMs(1));
+    await inTurn(endingFaults.filter(isMeant), stage, untilMs(1));
   } finally {
     await stage.agent.end("SIGTERM");
   }
@@ -128,7 +136,7 @@ const interrupted = new AbortController();
 
 /** Runs faults in a random order, each as often as any other, and waits after each until all is well. */
 async function inTurn(faults: readonly Fault[], stage: Stage, untilMs: number): Promise<void> {
-  for (let waiting: Fault[] = []; performance.now() < untilMs;) {
+  for (let waiting: Fault[] = []; faults.length > 0 && performance.now() < untilMs;) {
     if (waiting.length === 0) waiting = [...faults];
     const [fault] = waiting.splice(Math.floor(stage.random() * waiting.length), 1);
     const startedMs = performance.now();
@@ -138,7 +146,8 @@ async function inTurn(faults: readonly Fault[], stage: Stage, untilMs: number): 
     await calm(stage);
     interrupted.signal.throwIfAborted();
     const calmMs = performance.now() - startedMs - faultMs;
-    console.log(`${fault!.name}: ${seconds(faultMs)}, all well ${seconds(calmMs)} later`);
+    const memory = megabytes(stage.agent.usage().rssBytes);
+    console.log(`${fault!.name}: ${seconds(faultMs)}, all well ${seconds(calmMs)} later, ${memory}`);
   }
 }
 
@@ -210,8 +219,11 @@ function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
 }
 
-const help = `Usage: deno task test:soak [--minutes N] [--seed N]
+const soakOptions = { minutes: { type: "string" }, seed: { type: "string" }, only: { type: "string" } } as const;
+
+const help = `Usage: deno task test:soak [--minutes N] [--seed N] [--only WORDS]
   --minutes  default: 20
-  --seed     of an earlier run, to have its faults again; default: another each time`;
+  --seed     of an earlier run, to have its faults again; default: another each time
+  --only     the faults with these words in their name`;
 
 if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));
