@@ -5,6 +5,7 @@
  * @module
  */
 
+import { burstExtract } from "./extract_burst.ts";
 import { logExtract } from "./extract_log.ts";
 import { statementsExtract } from "./extract_statements.ts";
 import type { WireDocument } from "./schemas.ts";
@@ -65,6 +66,8 @@ export interface LossRange {
 /** All that is taken out of one document. */
 export interface Extract {
   figures: Record<string, number> | null;
+  /** Figures of other times than the document's own. */
+  moments: { atMs: number; figures: Record<string, number> }[];
   sightings: Sighting[];
   statements: StatementDelta[];
   log: LogRow[];
@@ -74,9 +77,12 @@ export interface Extract {
 /** The types whose documents have figures. */
 export const figureTypes = ["pg_stat_activity", "pg_locks", "system_metrics", "agent_status"] as const;
 
+/** The type whose documents have figures by the second, of sessions and locks. */
+export const burstType = "pg_burst";
+
 /** Takes out of a document's `data` what a type has for the page. The data has been held against its schema. */
 export function extract(document: WireDocument, atMs: number): Extract {
-  const nothing: Extract = { figures: null, sightings: [], statements: [], log: [], losses: [] };
+  const nothing: Extract = { figures: null, moments: [], sightings: [], statements: [], log: [], losses: [] };
   const one = Object.hasOwn(extractors, document.type) ? extractors[document.type]! : () => ({});
   return { ...nothing, ...one(document.data as never, atMs) };
 }
@@ -88,9 +94,11 @@ const extractors: Record<string, (data: never, atMs: number) => Partial<Extract>
   system_metrics: systemExtract,
   agent_status: statusExtract,
   pg_log: logExtract,
+  [burstType]: burstExtract,
 };
 
-interface Session {
+/** A session, as far as it is read here. */
+export interface Session {
   pid: number;
   state: string;
   wait_event_type: string | null;
@@ -99,7 +107,8 @@ interface Session {
   correlation_id: string | null;
 }
 
-function activityExtract(data: { sessions: Session[]; total_backends: number }, atMs: number): Partial<Extract> {
+/** Of a pg_stat_activity document. */
+export function activityExtract(data: { sessions: Session[]; total_backends: number }, atMs: number): Partial<Extract> {
   const figures: Record<string, number> = { backends: data.total_backends, idle_in_transaction: 0, longest_xact_ms: 0 };
   for (const { state, wait_event_type: type, wait_event: event, xact_ms: xactMs } of data.sessions) {
     figures.longest_xact_ms = Math.max(figures.longest_xact_ms!, xactMs ?? 0);
@@ -122,7 +131,11 @@ interface Lock {
   wait_ms: number | null;
 }
 
-function locksExtract(data: { locks: Lock[]; waiting: number; roots: unknown[] }, atMs: number): Partial<Extract> {
+/** Of a pg_locks document. */
+export function locksExtract(
+  data: { locks: Lock[]; waiting: number; roots: unknown[] },
+  atMs: number,
+): Partial<Extract> {
   const longest = data.locks.reduce((most, { wait_ms: ms }) => Math.max(most, ms ?? 0), 0);
   const sightings = data.locks.flatMap((lock) => {
     const { blocked_correlation_id: blocked, blocking_correlation_id: blocking } = lock;

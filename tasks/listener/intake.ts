@@ -97,7 +97,7 @@ export class Intake {
       return extract(document, atMs);
     } catch (error) {
       this.#options.warn(`Cannot show document ${document.id} on the page: ${errorMessage(error)}`);
-      return { figures: null, sightings: [], statements: [], log: [], losses: [] };
+      return { figures: null, moments: [], sightings: [], statements: [], log: [], losses: [] };
     }
   }
 }

@@ -64,6 +64,15 @@ export const messageCharsMax = 500;
 /** Points of one series that an answer has at most: more than a screen has pixels in a row. */
 export const pointsMax = 2_000;
 
+/** From the beginning of a recording to its last sample: the agent records for a minute, and waits for one answer more. */
+export const burstMsMax = 120_000;
+
+/** Samples of recordings in an answer, the newest: two days of an agent that records as often as it may. */
+export const burstSamplesMax = 30_000;
+
+/** How far before a moment a sample may lie to be shown as this moment: what a chart shows is averaged in steps. */
+export const burstMomentMs = 30_000;
+
 /** Rows of a list in an answer. */
 export const rowsMax = 500;
 

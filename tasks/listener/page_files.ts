@@ -14,6 +14,7 @@ import views from "./page/views.css" with { type: "text" };
 import api from "./page/api.js" with { type: "text" };
 import app from "./page/app.js" with { type: "text" };
 import chart from "./page/chart.js" with { type: "text" };
+import chartSpans from "./page/chart_spans.js" with { type: "text" };
 import colors from "./page/colors.js" with { type: "text" };
 import dom from "./page/dom.js" with { type: "text" };
 import format from "./page/format.js" with { type: "text" };
@@ -43,6 +44,7 @@ const modules = {
   api,
   app,
   chart,
+  chartSpans,
   colors,
   dom,
   format,

@@ -60,10 +60,12 @@ export class Store {
     );
     addSequence(this.#database, { agentId, life, sequence: document.sequence, atMs });
     const place = { agentId, life, n, atMs };
-    if (extract.figures !== null) {
+    const own = extract.figures === null ? [] : [{ atMs, figures: extract.figures }];
+    for (const { atMs: at, figures } of [...own, ...extract.moments]) {
       this.#database.run(
-        "INSERT INTO figure (agent_id, type, at, n, figures) VALUES (?, ?, ?, ?, ?)",
-        ...[agentId, document.type, atMs, n, JSON.stringify(extract.figures)],
+        // A recording over which the agent's clock was set back has one time twice.
+        "INSERT OR IGNORE INTO figure (agent_id, type, at, n, figures) VALUES (?, ?, ?, ?, ?)",
+        ...[agentId, document.type, at, n, JSON.stringify(figures)],
       );
     }
     for (const delta of extract.statements) this.#writeStatement(place, delta);

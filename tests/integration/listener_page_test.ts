@@ -13,6 +13,7 @@ import type { Browser } from "playwright-core";
 import type { StoryFacts } from "../../tasks/demo/story.ts";
 import type { WireDocument } from "../../tasks/listener/schemas.ts";
 import { projectRoot } from "../support/agent_process.ts";
+import { burstDocument, burstFacts } from "../support/burst_document.ts";
 import { browserPath, type Look, openPage, startBrowser } from "../support/browser.ts";
 import { GeneratedAgent } from "../support/generated_documents.ts";
 import { hostileDocuments, hostileTexts } from "../support/hostile_documents.ts";
@@ -201,6 +202,78 @@ Deno.test({ name: `a hole in the data is a hole in the charts, with what became 
   assert.match(card, /30 documents are lost/);
   assert.match(card, /2 documents have not come yet/);
 });
+
+Deno.test(
+  { name: `a storm between two cycles is seen by the second, and in its requests${needs}`, ignore },
+  async () => {
+    const agent = new GeneratedAgent({ host: "with-a-burst", random: seededRandom(11), sessions: 1, entries: 0 });
+    const nowMs = Date.now();
+    const startMs = nowMs - 7.5 * minuteMs;
+    for (let minute = 14; minute >= 0; minute--) {
+      for (const one of agent.cycle(nowMs - minute * minuteMs)) await post(one);
+      if (minute === 8) await post(burstDocument(agent, startMs));
+    }
+    await using opened = await openPage(browser, base(), looks[0]!);
+    const { page, show, complaints } = opened;
+    const { holder, waiter, waiting, stormS } = burstFacts;
+    await show(`#/time?span=15m&agent=${agentId("with-a-burst")}`);
+    assert.match(await page.innerText(".bursts"), /Recorded second by second: \d\d:\d\d:\d\d – /);
+    assert.match(await page.getAttribute('[data-key="chart-Load"]', "aria-label") ?? "", /Lock · not listed: 0 to 15/);
+    await page.click(".bursts a");
+    await page.waitForSelector('.view[data-view="time"]:not([aria-busy]) .u-over');
+    // Its tenth second, in the span around it: half a minute before, and after.
+    const box = (await page.locator(".u-over").first().boundingBox())!;
+    await page.mouse.click(box.x + box.width * (30 + 10) / (60 + 29), box.y + 60);
+    await page.waitForSelector('.view[data-view="now"]:not([aria-busy]) h1:has-text("Then")');
+    assert.match(await page.innerText("main"), /all are counted, the ten longest are listed/);
+    assert.match(await page.innerText(".tree"), new RegExp(`holds up ${waiting} sessions`));
+    await show(`#/request/${waiter}`);
+    const verdict = await page.innerText(".verdict");
+    assert.match(verdict, new RegExp(`It waited ${stormS - 1}.s for a lock that request ${holder.slice(0, 8)} held`));
+    assert.match(
+      await page.innerText(".events"),
+      new RegExp(`The agent saw it waiting for a lock. ${stormS} times until`),
+    );
+    await page.click(`.verdict a[title="Request ${holder}"]`);
+    await page.waitForSelector(`h1:has-text("${holder}")`);
+    await waitFor("who it held up", async () =>
+      (await page.innerText(".verdict")).includes(`It held up`) &&
+      (await page.innerText(".verdict")).includes(waiter.slice(0, 8)));
+    await show("#/requests?kind=waits");
+    assert.ok((await page.innerText("main")).includes(waiter));
+    assert.deepEqual(complaints, []);
+  },
+);
+
+Deno.test(
+  { name: `the page says what the agent leaves out to spare its server, and why${needs}`, ignore },
+  async () => {
+    const governor = { step: "none", reason: null, since: "2026-11-21T10:02:00.000Z", server_ms: 45, budget_ms: 300 };
+    const cases: [string, Record<string, unknown>, RegExp][] = [
+      ["spares-nothing", governor, /^45.ms of 300.ms this cycle$/],
+      [
+        "spares-texts",
+        { ...governor, step: "texts", reason: "120 sessions wait for locks" },
+        /^Leaves out statement texts since .*:02:00, because: 120 sessions wait for locks; 45.ms of 300.ms this cycle$/,
+      ],
+      [
+        "spares-locks",
+        { ...governor, step: "locks", reason: "The server is calm" },
+        /^Takes more in again since .*, because the server is calm; still leaves out statement texts, four .* and the/,
+      ],
+    ];
+    for (const [host, one] of cases) {
+      const status = new GeneratedAgent({ host, random: seededRandom(12) }).cycle(Date.now()).at(-1)!;
+      await post({ ...status, data: { ...status.data, governor: one } });
+    }
+    await using opened = await openPage(browser, base(), looks[0]!);
+    await opened.show("#/agents");
+    for (const [host, , expected] of cases) {
+      const card = opened.page.locator(`article[aria-label="Agent on ${host}"]`);
+      assert.match(await card.locator('.facts div:has(dt:text-is("Budget")) dd').innerText(), expected);
+    }
+  },
+);
 
 /** Whether the first chart has a strong colour in the column of a time: the stack of the load. */
 function drawnAt(page: import("playwright-core").Page, atMs: number): Promise<boolean> {

@@ -9,6 +9,7 @@
 /** @typedef {import("uplot")} Plot */
 /** @typedef {import("uplot").Options} PlotOptions */
 
+import { colors, drawHoles, drawMarks } from "./chart_spans.js";
 import { append, h } from "./dom.js";
 import { clock } from "./format.js";
 
@@ -35,17 +36,11 @@ const UPlot = /** @type {any} */ (globalThis).uPlot;
  * @property {number} toMs
  * @property {number} [max] the least upper end of the scale
  * @property {{ fromMs: number, toMs: number }[]} [holes]
+ * @property {{ fromMs: number, toMs: number, label: string }[]} [marks] spans with a bar above them
  * @property {number} [height]
  * @property {(fromMs: number, toMs: number) => void} [onZoom]
  * @property {(atMs: number) => void} [onChoose] at a click, or Enter
  */
-
-/** Of the moment: colours are read when a chart is made, and charts are made anew when the scheme changes. */
-function colors() {
-  const style = getComputedStyle(document.documentElement);
-  const color = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  return { ink: color("--muted"), grid: color("--line"), hatch: color("--hatch"), surface: color("--surface") };
-}
 
 /**
  * A figure with a title, a legend that tells the values under the cursor, and the chart.
@@ -181,6 +176,7 @@ function plotOptions(holder, options, show) {
       : [],
     hooks: {
       drawClear: [(plot) => drawHoles(plot, options.holes ?? [])],
+      draw: [(plot) => drawMarks(plot, options.marks ?? [])],
       setCursor: [(plot) => show(plot.cursor.idx)],
       setSelect: [(plot) => {
         if (plot.select.width < 8) return;
@@ -222,35 +218,6 @@ function timeLabels(plot, ticks) {
       .map((part) => String(part).padStart(2, "0")).join(":");
     return time.getHours() === 0 && time.getMinutes() === 0 ? `${time.getMonth() + 1}/${time.getDate()}` : text;
   });
-}
-
-/**
- * @param {Plot} plot
- * @param {{ fromMs: number, toMs: number }[]} holes
- */
-function drawHoles(plot, holes) {
-  const { ctx, bbox } = plot;
-  const { hatch } = colors();
-  ctx.save();
-  for (const { fromMs, toMs } of holes) {
-    const left = Math.max(bbox.left, plot.valToPos(fromMs / 1_000, "x", true));
-    const right = Math.min(bbox.left + bbox.width, plot.valToPos(toMs / 1_000, "x", true));
-    if (right <= left) continue;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(left, bbox.top, right - left, bbox.height);
-    ctx.clip();
-    ctx.strokeStyle = hatch;
-    ctx.lineWidth = 2;
-    for (let x = left - bbox.height; x < right; x += 9) {
-      ctx.beginPath();
-      ctx.moveTo(x, bbox.top + bbox.height);
-      ctx.lineTo(x + bbox.height, bbox.top);
-      ctx.stroke();
-    }
-    ctx.restore();
-  }
-  ctx.restore();
 }
 
 /**

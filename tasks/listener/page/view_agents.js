@@ -139,15 +139,32 @@ function facts({ missing, lost }, { buffer, circuit, database, process, uptime_s
       }`,
     ],
   ];
-  if (governor) {
-    rows.push([
-      "Governor",
-      Object.entries(governor).map(([name, value]) =>
-        `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : value}`
-      ).join(", "),
-    ]);
-  }
+  if (governor) rows.push(["Budget", governorWords(governor)]);
   return h("dl.facts", null, ...rows.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+}
+
+/** What each step leaves out beside those before it, docs/documents/agent_status.md. @type {Record<string, string>} */
+const leftOut = {
+  texts: "statement texts",
+  statements: "four of five reads of statements",
+  locks: "the blockers of all waiters but the 50 that wait longest",
+  activity: "every other read of sessions and locks",
+};
+/** The governor's reason when it takes a step back. */
+const calm = "The server is calm";
+
+/** What the agent leaves out to spare its server, and what it costs it. @param {NonNullable<AgentStatus["governor"]>} governor */
+function governorWords({ step, reason, since, server_ms: ms, budget_ms: budgetMs }) {
+  const cost = ms === null ? `${duration(budgetMs)} a cycle` : `${duration(ms)} of ${duration(budgetMs)} this cycle`;
+  if (step === "none") return cost;
+  const steps = Object.keys(leftOut);
+  const parts = steps.includes(step) ? Object.values(leftOut).slice(0, steps.indexOf(step) + 1) : [step];
+  const things = parts.length === 1 ? parts.join() : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+  const when = `since ${clock(Date.parse(since))}`;
+  const why = reason === null ? "" : `, because: ${reason[0]?.toLowerCase()}${reason.slice(1)}`;
+  return reason === calm
+    ? `Takes more in again ${when}, because the server is calm; still leaves out ${things}; ${cost}`
+    : `Leaves out ${things} ${when}${why}; ${cost}`;
 }
 
 /**

@@ -30,6 +30,13 @@ async function mount({ route, agent, root, signal, nowMs }) {
     replace(
       root,
       heading({ host: agent?.host ?? "", atMs, nowMs: nowMs(), at: route.settings.at }),
+      now.recorded
+        ? h(
+          "p.hint",
+          null,
+          "Recorded second by second between two cycles: all are counted, the ten longest are listed.",
+        )
+        : null,
       figures(now),
       blocking(now),
       h("div.columns", null, waitsSection(now), statesSection(now)),
@@ -57,10 +64,17 @@ function heading({ host, atMs, nowMs, at }) {
 }
 
 /** @param {Now} now */
-function figures({ pg_stat_activity: activity, pg_locks: locks, system_metrics: system, system_before: before }) {
+function figures(
+  { pg_stat_activity: activity, pg_locks: locks, system_metrics: system, system_before: before, recorded },
+) {
   const sessions = activity?.data.sessions ?? [];
   const active = sessions.filter((/** @type {any} */ one) => one.state === "active");
   const idle = sessions.filter((/** @type {any} */ one) => one.state.startsWith("idle in transaction"));
+  const states = Object.entries(/** @type {Record<string, number>} */ (activity?.data.by_state ?? {}));
+  const inState = (/** @type {string} */ start) =>
+    states.reduce((sum, [state, number]) => sum + (state.startsWith(start) ? number : 0), 0);
+  const activeCount = recorded ? inState("active") : active.length;
+  const idleCount = recorded ? inState("idle in transaction") : idle.length;
   const longest = sessions.reduce(
     (/** @type {number} */ most, /** @type {any} */ one) => Math.max(most, one.xact_ms ?? 0),
     0,
@@ -83,7 +97,7 @@ function figures({ pg_stat_activity: activity, pg_locks: locks, system_metrics: 
   const all = [
     {
       label: "Active sessions",
-      value: count(active.length),
+      value: count(activeCount),
       more: `of ${plural(activity?.data.total_backends ?? 0, "backend")}`,
     },
     {
@@ -94,9 +108,9 @@ function figures({ pg_stat_activity: activity, pg_locks: locks, system_metrics: 
     },
     {
       label: "Idle in transaction",
-      value: count(idle.length),
-      more: idle.length === 0 ? "none" : "they may hold locks",
-      tone: idle.length > 0 ? "warn" : null,
+      value: count(idleCount),
+      more: idleCount === 0 ? "none" : "they may hold locks",
+      tone: idleCount > 0 ? "warn" : null,
     },
     {
       label: "Longest transaction",
@@ -143,7 +157,7 @@ function blocking({ pg_locks: locks }) {
 }
 
 /** @param {Now} now */
-function waitsSection({ pg_stat_activity: activity }) {
+function waitsSection({ pg_stat_activity: activity, recorded }) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const { state, wait_event_type: type, wait_event: event } of activity?.data.sessions ?? []) {
@@ -151,6 +165,9 @@ function waitsSection({ pg_stat_activity: activity }) {
     const name = type === null ? "CPU" : `${type}:${event ?? ""}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
+  const listed = [...counts.values()].reduce((sum, number) => sum + number, 0);
+  const rest = recorded ? (activity?.data.by_state.active ?? 0) - listed : 0;
+  if (rest > 0) counts.set("not listed", rest);
   const rows = [...counts].sort((a, b) => b[1] - a[1]);
   const title = "What active sessions do";
   if (rows.length === 0) {

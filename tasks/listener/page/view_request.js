@@ -22,7 +22,7 @@ import { finder } from "./view_requests.js";
 const eventsMax = 300;
 
 /** @type {import("./app.js").View} */
-export const requestView = { title: "Request", types: ["pg_stat_activity", "pg_locks", "pg_log"], mount };
+export const requestView = { title: "Request", types: ["pg_stat_activity", "pg_locks", "pg_burst", "pg_log"], mount };
 
 /** @param {import("./app.js").Context} context */
 async function mount({ route, root, signal }) {
@@ -67,7 +67,7 @@ function heading(id) {
 
 /** What it came to, in some sentences. @param {Story} story */
 function verdict(story) {
-  const { firstMs, lastMs, servers } = story;
+  const { firstMs, lastMs, servers, seenWaitingMs, heldUp } = story;
   const failed = errorsOf(story);
   const last = failed.at(-1)?.entry;
   const ms = waitedMs(story);
@@ -89,9 +89,18 @@ function verdict(story) {
         ...who(neighbours(story, "waited")),
         " held. ",
       )
-      : null,
+      : seenWaitingMs === null
+      ? null
+      : h(
+        "span",
+        null,
+        h("strong", null, `It waited ${duration(seenWaitingMs)} for a lock`),
+        "; who held it is not known. ",
+      ),
     neighbours(story, "held").length > 0
       ? h("span", null, h("strong", null, "It held up "), ...who(neighbours(story, "held")), ". ")
+      : heldUp
+      ? h("span", null, h("strong", null, "It held up others"), "; who they were is not known. ")
       : null,
     last === undefined ? null : h(
       "span",
@@ -103,7 +112,7 @@ function verdict(story) {
       ),
       errorWords(last.sqlstate) === null ? "." : ` – ${errorWords(last.sqlstate)}.`,
     ),
-    ms === 0 && failed.length === 0 && story.waits.length === 0
+    ms === 0 && failed.length === 0 && story.waits.length === 0 && seenWaitingMs === null && !heldUp
       ? h("span", null, "It waited for no lock, held up nobody, and wrote no error.")
       : null,
   ];

@@ -15,15 +15,23 @@ import { idleColor, kindOf, meanings, waitColor } from "./colors.js";
 import { emptyState, h, replace, section } from "./dom.js";
 import { bytes, clock, count, duration, percent, plural } from "./format.js";
 import { spanChoice, table } from "./parts.js";
-import { addressOf, changeSettings, spanOf } from "./router.js";
+import { addressOf, changeSettings, currentRoute, spanOf } from "./router.js";
 
 /** Rows of the list of holes. */
 const holesShownMax = 50;
+/** What is shown before and after a recording. */
+const aroundMs = 30_000;
+/** Links to recordings: the last ones. */
+const burstsShownMax = 8;
 /** Wait events with a colour of their own; the others are one. */
 const eventsMax = 9;
 
 /** @type {import("./app.js").View} */
-export const timeView = { title: "Over time", types: ["pg_stat_activity", "system_metrics", "agent_status"], mount };
+export const timeView = {
+  title: "Over time",
+  types: ["pg_stat_activity", "pg_burst", "system_metrics", "agent_status"],
+  mount,
+};
 
 /** @param {import("./app.js").Context} context */
 async function mount({ route, agent, root, signal, nowMs }) {
@@ -57,6 +65,7 @@ async function mount({ route, agent, root, signal, nowMs }) {
             null,
             "Drag over a chart to zoom in. Click a moment, or press Enter, to see the sessions of then.",
           ),
+          burstLinks(answer),
           ...chartsOf(parts),
           holesSection(answer),
         ],
@@ -71,6 +80,26 @@ function pointsFor(root) {
   return Math.max(100, Math.min(2_000, Math.round(root.clientWidth * 0.9) || 800));
 }
 
+/** The mark in the charts, in words, and a way there. @param {SeriesAnswer} answer */
+function burstLinks({ bursts }) {
+  if (bursts.length === 0) return null;
+  const shown = bursts.slice(-burstsShownMax);
+  const links = shown.flatMap(({ fromMs, toMs }, index) => [
+    index === 0 ? " " : ", ",
+    h("a", {
+      href: addressOf("time", { settings: { ...currentRoute().settings, ...around({ fromMs, toMs }), span: null } }),
+      "data-key": `burst-${fromMs}`,
+    }, `${clock(fromMs)} – ${clock(toMs)}`),
+  ]);
+  const more = bursts.length > shown.length ? `, and ${bursts.length - shown.length} before` : "";
+  return h("p.hint.bursts", null, "Recorded second by second:", ...links, more);
+}
+
+/** @param {{ fromMs: number, toMs: number }} burst */
+function around({ fromMs, toMs }) {
+  return { from: fromMs - aroundMs, to: toMs + aroundMs };
+}
+
 /** @param {{ answer: SeriesAnswer, signal: AbortSignal }} parts */
 function chartsOf({ answer, signal }) {
   const { groups, fromMs, toMs } = answer;
@@ -80,7 +109,9 @@ function chartsOf({ answer, signal }) {
     onZoom: (/** @type {number} */ from, /** @type {number} */ to) => changeSettings({ from, to, span: null }),
     onChoose: (/** @type {number} */ atMs) => void (location.hash = addressOf("now", { settings: { at: atMs } })),
   };
-  return [...sessionCharts(groups), ...machineCharts(groups)]
+  const marks = answer.bursts.map((burst) => ({ ...burst, label: "recorded second by second" }));
+  const ofSessions = sessionCharts(groups).map((one) => ({ ...one, marks }));
+  return [...ofSessions, ...machineCharts(groups)]
     .filter(({ at, lines }) => at.length > 0 && lines.some(hasValues))
     .map((one) => chart({ ...shared, ...one }, signal));
 }

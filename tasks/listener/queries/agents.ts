@@ -32,7 +32,13 @@ export interface AgentStatus {
   database: { reachable: boolean; server_version: string | null; connections: number; time_ms: number };
   logs: { file: string; format: string; offset: number; size: number }[];
   process: { rss_bytes: number; cpu_s: number };
-  governor?: Record<string, unknown> | null;
+  governor?: {
+    step: string;
+    reason: string | null;
+    since: string;
+    server_ms: number | null;
+    budget_ms: number;
+  } | null;
 }
 
 /** One agent. */

@@ -28,9 +28,12 @@ export function documentOfId(database: Database, id: string): WireDocument | nul
 }
 
 /** The document in this row, with its agent; null when retention has taken it. */
-export function documentOfRow(database: Database, n: number): { agentId: number; document: WireDocument } | null {
-  const row = database.get("SELECT agent_id, body FROM document WHERE n = ?", n);
-  return row === null ? null : { agentId: Number(row.agent_id), document: unpacked(row.body) };
+export function documentOfRow(
+  database: Database,
+  n: number,
+): { agentId: number; atMs: number; document: WireDocument } | null {
+  const row = database.get("SELECT agent_id, at, body FROM document WHERE n = ?", n);
+  return row === null ? null : { agentId: Number(row.agent_id), atMs: Number(row.at), document: unpacked(row.body) };
 }
 
 function unpacked(body: unknown): WireDocument {

@@ -6,7 +6,8 @@
  */
 
 import type { Database } from "../database.ts";
-import { figureTypes } from "../extract.ts";
+import { burstType, figureTypes } from "../extract.ts";
+import * as limits from "../limits.ts";
 import { type Hole, holesOf } from "../sequences.ts";
 
 /** A time within which something is asked for, and how many points the answer may have. */
@@ -31,11 +32,13 @@ export interface SeriesAnswer {
   holes: Hole[];
   /** Times in which nothing was collected and no number is missing: the agent did not run. */
   pauses: Pause[];
+  /** Times that were recorded between two cycles, the earliest first: their samples are among the figures. */
+  bursts: Pause[];
   /** The usual time between two documents, as far as is seen. */
   intervalMs: number;
 }
 
-/** A time without documents. */
+/** From when to when. */
 export interface Pause {
   fromMs: number;
   toMs: number;
@@ -46,6 +49,9 @@ const holeIntervals = 2.5;
 const defaultIntervalMs = 60_000;
 /** The counters since boot; what is shown is what they grew by in a second. */
 const counters = ["disk_read", "disk_write", "network_sent", "network_recv"];
+
+/** Of the figures of a recording, those of locks; the others are of sessions. */
+const lockFigures = ["waiting", "roots", "longest_wait_ms"];
 
 interface Sample {
   at: number;
@@ -58,6 +64,7 @@ export function series(database: Database, agentId: number, span: Span): SeriesA
   const holes = holesOf(database, agentId, { fromMs, toMs });
   let intervalMs = defaultIntervalMs;
   let pauses: Pause[] = [];
+  const recorded = recordedSamples(database, agentId, span);
   const groups = Object.fromEntries(figureTypes.map((type) => {
     const samples = database.all(
       "SELECT at, figures FROM figure WHERE agent_id = ? AND type = ? AND at BETWEEN ? AND ? ORDER BY at",
@@ -69,9 +76,38 @@ export function series(database: Database, agentId: number, span: Span): SeriesA
       pauses = pausesBetween([...samples.map(({ at }) => at), toMs], { usualMs, holes });
     }
     const rated = type === "system_metrics" ? withRates(samples, usualMs ?? defaultIntervalMs) : samples;
-    return [type, columnsOf(reduced(rated, span, usualMs ?? defaultIntervalMs), { fromMs, toMs, points })];
+    const all = withRecorded(type, rated, recorded);
+    return [type, columnsOf(reduced(all, span, usualMs ?? defaultIntervalMs), { fromMs, toMs, points })];
   })) as SeriesAnswer["groups"];
-  return { fromMs, toMs, groups, holes, pauses, intervalMs };
+  return { fromMs, toMs, groups, holes, pauses, bursts: spansOf(recorded), intervalMs };
+}
+
+/** A sample of a recording, with the row of its document. */
+interface Recorded extends Sample {
+  n: number;
+}
+
+/** The samples of recordings, the earliest first. */
+function recordedSamples(database: Database, agentId: number, { fromMs, toMs }: Span): Recorded[] {
+  return database.all(
+    "SELECT at, n, figures FROM figure WHERE agent_id = ? AND type = ? AND at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?",
+    ...[agentId, burstType, fromMs, toMs, limits.burstSamplesMax],
+  ).map((row) => ({ at: Number(row.at), n: Number(row.n), figures: JSON.parse(String(row.figures)) })).reverse();
+}
+
+function spansOf(recorded: readonly Recorded[]): Pause[] {
+  return [...Map.groupBy(recorded, ({ n }) => n).values()]
+    .map((samples) => ({ fromMs: samples[0]!.at, toMs: samples.at(-1)!.at }));
+}
+
+/** With what was recorded of sessions, or of locks. How far apart looks usually are is not for these to say. */
+function withRecorded(type: string, samples: Sample[], recorded: readonly Recorded[]): Sample[] {
+  if (recorded.length === 0 || (type !== "pg_stat_activity" && type !== "pg_locks")) return samples;
+  const isOf = (name: string) => lockFigures.includes(name) === (type === "pg_locks");
+  const added = recorded.map(({ at, figures }) => (
+    { at, figures: Object.fromEntries(Object.entries(figures).filter(([name]) => isOf(name))) }
+  ));
+  return [...samples, ...added].sort((a, b) => a.at - b.at);
 }
 
 /** What lies between two times that are further apart than usual, and is not explained by numbers that are missing. */

@@ -7,6 +7,7 @@
 
 import type { Database } from "../database.ts";
 import type { LogEntry } from "../extract_log.ts";
+import { type BurstData, type BurstMoment, burstMoments } from "../extract_burst.ts";
 import * as limits from "../limits.ts";
 import { documentOfRow } from "./documents.ts";
 import { statementOfQueryId } from "./statements.ts";
@@ -62,6 +63,10 @@ export interface Story {
   processes: StoryProcess[];
   waits: Wait[];
   log: StoryLog[];
+  /** The longest that it was seen waiting for a lock, whoever held it; null when it never was. */
+  seenWaitingMs: number | null;
+  /** Whether it was seen to hold up others, whoever they were. */
+  heldUp: boolean;
   documents: number;
   /** Whether there are more documents than were opened. */
   truncated: boolean;
@@ -89,7 +94,10 @@ interface Session {
 
 /** Tells the story of a request; null when it has never been seen. */
 export function story(database: Database, correlationId: string): Story | null {
-  const request = database.get("SELECT first_at, last_at FROM request WHERE correlation_id = ?", correlationId);
+  const request = database.get(
+    "SELECT first_at, last_at, waited_ms, held_up FROM request WHERE correlation_id = ?",
+    correlationId,
+  );
   if (request === null) return null;
   const rows = database.all(
     "SELECT n FROM request_document WHERE correlation_id = ? ORDER BY at LIMIT ?",
@@ -97,14 +105,22 @@ export function story(database: Database, correlationId: string): Story | null {
   ).map(({ n }) => Number(n));
   const teller = new Teller(database, correlationId);
   for (const n of rows.slice(0, limits.storyDocumentsMax)) teller.addDocument(n);
+  teller.addRecorded();
   teller.addMentions();
   return {
     correlationId,
     ...teller.tell({ firstMs: Number(request.first_at), lastMs: Number(request.last_at) }),
+    seenWaitingMs: request.waited_ms === null ? null : Number(request.waited_ms),
+    heldUp: Number(request.held_up) > 0,
     documents: rows.length,
     truncated: rows.length > limits.storyDocumentsMax,
   };
 }
+
+type Place = { agentId: number; atMs: number };
+
+/** A beginning that is reckoned back from a sample's durations is this far from the server's own word for it at most. */
+const sameStartMs = 1_500;
 
 class Teller {
   readonly #database: Database;
@@ -112,6 +128,7 @@ class Teller {
   readonly #processes = new Map<string, StoryProcess>();
   readonly #log = new Map<string, StoryLog>();
   readonly #waits: WaitBook;
+  readonly #recorded: { session: Session; place: Place }[] = [];
   readonly #mentioned = new Set<string>();
   readonly #entries = new Map<number, LogEntry[]>();
 
@@ -131,12 +148,42 @@ class Teller {
       for (const session of data.sessions as Session[]) this.#addSession(session, { agentId, atMs });
     } else if (type === "pg_locks") {
       for (const lock of lockEvidence(data as never, { agentId, atMs })) this.#waits.add(lock);
+    } else if (type === "pg_burst") {
+      for (const moment of burstMoments(data as unknown as BurstData, found.atMs)) this.#addMoment(moment, agentId);
     } else if (type === "pg_log") {
       for (const [i, entry] of (data.entries as LogEntry[]).entries()) {
         if (entry.correlation_id !== this.#id) continue;
         this.#addEntry({ agentId, n, i, atMs: timeOf(entry.timestamp) ?? atMs, entry, tellsOfWait: false });
       }
     }
+  }
+
+  #addMoment({ atMs, activity, locks }: BurstMoment, agentId: number): void {
+    const place = { agentId, atMs };
+    for (const session of activity.sessions as Session[]) {
+      if (session.correlation_id === this.#id) this.#recorded.push({ session, place });
+    }
+    // How long it had waited is known from the beginning of the recording on only.
+    for (const lock of lockEvidence(locks, place)) this.#waits.add({ ...lock, waitedMs: null });
+  }
+
+  /** Once the cycles have told which process it was, and when exactly it began what. */
+  addRecorded(): void {
+    for (const { session, place: { agentId, atMs } } of this.#recorded) {
+      const known = [...this.#processes.values()].find((one) => one.agentId === agentId && one.pid === session.pid);
+      const { sightings } = known ?? this.#processOf(session, agentId);
+      const { xactStartMs, queryStartMs, ...rest } = this.#sightingOf(session, { agentId, atMs });
+      const near = (name: "xactStartMs" | "queryStartMs", ms: number | null, isSame = (_: StorySighting) => true) =>
+        ms === null
+          ? null
+          : sightings.find((one) => isSame(one) && Math.abs((one[name] ?? NaN) - ms) < sameStartMs)?.[name] ?? ms;
+      sightings.push({
+        ...rest,
+        xactStartMs: near("xactStartMs", xactStartMs),
+        queryStartMs: near("queryStartMs", queryStartMs, ({ queryId }) => queryId === rest.queryId),
+      });
+    }
+    for (const { sightings } of this.#processes.values()) sightings.sort((a, b) => a.atMs - b.atMs);
   }
 
   /** What the log says of the waits of the processes that served the request, and of those that waited for it. */
@@ -191,6 +238,12 @@ class Teller {
 
   #addSession(session: Session, { agentId, atMs }: { agentId: number; atMs: number }): void {
     if (session.correlation_id !== this.#id) return;
+    const process = this.#processOf(session, agentId);
+    process.doubtful ||= session.correlation_state === "doubtful";
+    process.sightings.push(this.#sightingOf(session, { agentId, atMs }));
+  }
+
+  #processOf(session: Session, agentId: number): StoryProcess {
     const { pid, datname, usename, application_name: name, leader_pid: leaderPid, backend_start: start } = session;
     const key = `${agentId}/${pid}/${start}`;
     const process = this.#processes.get(key) ?? {
@@ -198,9 +251,8 @@ class Teller {
       backendStartMs: timeOf(start),
       sightings: [],
     };
-    process.doubtful ||= session.correlation_state === "doubtful";
-    process.sightings.push(this.#sightingOf(session, { agentId, atMs }));
     this.#processes.set(key, process);
+    return process;
   }
 
   #sightingOf(session: Session, { agentId, atMs }: { agentId: number; atMs: number }): StorySighting {

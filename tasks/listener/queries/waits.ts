@@ -181,7 +181,7 @@ export class WaitBook {
     const [mine, other] = role === "waited" ? [one.waiter, one.holder] : [one.holder, one.waiter];
     const startMs = one.atMs - (one.waitedMs ?? 0);
     const { source } = one;
-    const same = waits.find((wait) =>
+    const same = waits.findLast((wait) =>
       wait.agentId === one.agentId && wait.role === role && wait.pid === mine.pid && wait.other.pid === other.pid &&
       (Math.abs(wait.startMs - startMs) < sameStartMs || (wait.startMs <= one.atMs && one.waitedMs === null))
     );
