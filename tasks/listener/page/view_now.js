@@ -63,18 +63,26 @@ function heading({ host, atMs, nowMs, at }) {
   );
 }
 
+/**
+ * Sessions in a state; of a recording all that were counted, for it lists ten.
+ *
+ * @param {Now} now
+ * @param {string} start of the state's name
+ * @returns {number}
+ */
+function countIn({ pg_stat_activity: activity, recorded }, start) {
+  /** @type {[string, number][]} */
+  const states = recorded
+    ? Object.entries(activity?.data.by_state ?? {})
+    : (activity?.data.sessions ?? []).map((/** @type {any} */ one) => [one.state, 1]);
+  return states.reduce((sum, [state, number]) => sum + (state.startsWith(start) ? number : 0), 0);
+}
+
 /** @param {Now} now */
-function figures(
-  { pg_stat_activity: activity, pg_locks: locks, system_metrics: system, system_before: before, recorded },
-) {
+function figures(now) {
+  const { pg_stat_activity: activity, pg_locks: locks, system_metrics: system, system_before: before } = now;
   const sessions = activity?.data.sessions ?? [];
-  const active = sessions.filter((/** @type {any} */ one) => one.state === "active");
-  const idle = sessions.filter((/** @type {any} */ one) => one.state.startsWith("idle in transaction"));
-  const states = Object.entries(/** @type {Record<string, number>} */ (activity?.data.by_state ?? {}));
-  const inState = (/** @type {string} */ start) =>
-    states.reduce((sum, [state, number]) => sum + (state.startsWith(start) ? number : 0), 0);
-  const activeCount = recorded ? inState("active") : active.length;
-  const idleCount = recorded ? inState("idle in transaction") : idle.length;
+  const [active, idle] = [countIn(now, "active"), countIn(now, "idle in transaction")];
   const longest = sessions.reduce(
     (/** @type {number} */ most, /** @type {any} */ one) => Math.max(most, one.xact_ms ?? 0),
     0,
@@ -97,7 +105,7 @@ function figures(
   const all = [
     {
       label: "Active sessions",
-      value: count(activeCount),
+      value: count(active),
       more: `of ${plural(activity?.data.total_backends ?? 0, "backend")}`,
     },
     {
@@ -108,9 +116,9 @@ function figures(
     },
     {
       label: "Idle in transaction",
-      value: count(idleCount),
-      more: idleCount === 0 ? "none" : "they may hold locks",
-      tone: idleCount > 0 ? "warn" : null,
+      value: count(idle),
+      more: idle === 0 ? "none" : "they may hold locks",
+      tone: idle > 0 ? "warn" : null,
     },
     {
       label: "Longest transaction",
