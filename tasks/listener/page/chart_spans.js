@@ -56,6 +56,7 @@ export function drawMarks(plot, marks) {
   ctx.save();
   ctx.fillStyle = ink;
   ctx.font = `${11 * scale}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
   ctx.textBaseline = "top";
   let freeFrom = bbox.left;
   for (const { fromMs, toMs, label } of marks) {
