@@ -39,6 +39,7 @@ export async function codeFiles(): Promise<WantedFile[]> {
   const code = await sourceFiles();
   const manifest = await productionManifest(code);
   const lock = await productionLock(manifest);
+  await fetchPackages();
   const generated = { "deno.json": manifest, "deno.lock": lock };
   return [
     ...code,
@@ -75,17 +76,44 @@ async function productionManifest(code: readonly WantedFile[]): Promise<Uint8Arr
   return encode(JSON.stringify({ name, version, license, exports, unstable, ...production }, null, 2));
 }
 
-/** Deno itself takes out of the project's lock what this manifest does not need; versions and hashes stay. */
+interface Lock {
+  /** From `npm:pg@8.23.1` to its resolved version, with peers. */
+  specifiers: Record<string, string>;
+  /** By `pg@8.23.1`; dependencies are `pg-types`, or `pg-types@2.2.0` where the lock has several. */
+  npm: Record<string, { dependencies?: string[]; optionalDependencies?: string[] }>;
+  workspace: { dependencies: string[] };
+}
+
+/**
+ * The project's lock without what this manifest does not need; versions and hashes stay. Deno could do it
+ * (`deno install`), and would ask the registry for that even when it has every package.
+ */
 async function productionLock(manifest: Uint8Array): Promise<Uint8Array> {
-  const folder = await Deno.makeTempDir({ prefix: "bitville-lock-" });
-  try {
-    await Deno.writeFile(join(folder, "deno.json"), manifest);
-    await Deno.copyFile(join(projectPath, "deno.lock"), join(folder, "deno.lock"));
-    await runDeno(["install", "--frozen=false"], folder);
-    return await Deno.readFile(join(folder, "deno.lock"));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  const lock: Lock = JSON.parse(await Deno.readTextFile(join(projectPath, "deno.lock")));
+  const { imports }: Manifest = JSON.parse(new TextDecoder().decode(manifest));
+  const wanted = Object.values(imports);
+  const specifiers = Object.fromEntries(Object.entries(lock.specifiers).filter(([name]) => wanted.includes(name)));
+  const needed = new Set<string>();
+  const waiting = Object.entries(specifiers).map(([name, version]) =>
+    `${name.replace(/^npm:(@?[^@]+)@.*$/, "$1")}@${version}`
+  );
+  for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+    const found = key in lock.npm ? key : Object.keys(lock.npm).find((other) => other.startsWith(`${key}@`));
+    if (found === undefined) throw new Error(`Cannot prepare the packages because deno.lock does not have ${key}`);
+    if (needed.has(found)) continue;
+    needed.add(found);
+    const { dependencies = [], optionalDependencies = [] } = lock.npm[found]!;
+    waiting.push(...dependencies, ...optionalDependencies);
   }
+  const npm = Object.fromEntries(Object.entries(lock.npm).filter(([key]) => needed.has(key)));
+  return encode(JSON.stringify({ ...lock, specifiers, npm, workspace: { dependencies: wanted.sort() } }, null, 2));
+}
+
+/** Has Deno fetch what it does not have yet. */
+async function fetchPackages(): Promise<void> {
+  const main = join(projectPath, "main.ts");
+  // Without the flag Deno asks the registry even when nothing is missing.
+  await runDeno(["cache", "--cached-only", main], projectPath).catch(() => runDeno(["cache", main], projectPath));
 }
 
 async function packageFiles(lock: string): Promise<WantedFile[]> {

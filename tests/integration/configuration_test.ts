@@ -174,6 +174,6 @@ Deno.test("main ends with 1 and a list for a command that it does not know", asy
     }).output();
     assert.equal(code, 1);
     assert.equal(stdout.length, 0);
-    assert.match(new TextDecoder().decode(stderr), /Commands: start, once, /);
+    assert.match(new TextDecoder().decode(stderr), /Usage: deno task start\|once\|/);
   }
 });
