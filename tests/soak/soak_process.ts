@@ -7,8 +7,9 @@
 import { projectRoot } from "../support/agent_process.ts";
 import { waitFor } from "../support/wait_for.ts";
 
-/** As the real agent is started (tasks/launch.ts). */
-const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=1";
+/** As the real agent is started (tasks/launch.sh, tasks/launch.ts). */
+const allocatorSettings = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "131072" };
+const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2";
 /** Beyond a stop's own bounds. */
 const endBoundMs = 60_000;
 
@@ -56,6 +57,7 @@ export class SoakProcess implements AsyncDisposable {
   constructor(iniPath: string, captures: Captures) {
     this.#captures = captures;
     this.#child = new Deno.Command(Deno.execPath(), {
+      env: allocatorSettings,
       args: ["run", "--allow-all", v8Flags, `${projectRoot}tests/soak/soak_agent.ts`, iniPath],
       stdin: "null",
       stdout: "null",
