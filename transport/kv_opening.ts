@@ -218,7 +218,11 @@ function takeBooks(
     return true;
   }
   if (note !== null) books.merge(note.totals);
-  if (stored !== null) books.merge(totalsOf(stored), losses ?? emptyLedger);
+  if (stored !== null) {
+    const { deliveredRecords } = stored;
+    // Without its ledger its totals would count as told what nobody has been told.
+    books.merge(losses === null ? { deliveredRecords } : totalsOf(stored), losses ?? emptyLedger);
+  }
   const known = Math.max(stored?.nextSequence ?? 1, Number.isSafeInteger(newerNext) ? newerNext : 1);
   const next = note === null ? (known > 1 ? known + limits.sequenceBlock : 1) : note.exact ? note.next : note.ceiling;
   books.enter({ change: { nextSequence: Math.max(known, next) } });

@@ -126,6 +126,20 @@ Deno.test("openStore tells what went with a damaged file until the listener has 
   await outbox.close();
 });
 
+Deno.test("openStore tells of losses anew whose ledger cannot be read before anybody was told", async () => {
+  await using folder = await OutboxFolder.create();
+  const outbox = await folder.open();
+  for (let sequence = 1; sequence <= 9; sequence++) await outbox.put(draftOf(`${sequence}`));
+  for (const sequence of [1, 3, 5]) await outbox.reject(sequence, "untold");
+  await outbox.close();
+  const kv = await Deno.openKv(folder.file);
+  await kv.set(lossesKey, "unreadable");
+  kv.close();
+  const again = await folder.open();
+  assertExplained("an untold ledger that cannot be read", await folder.drain(again));
+  await again.close();
+});
+
 Deno.test("openStore does not take a status from before the damage for having told of it", async () => {
   await using folder = await OutboxFolder.create();
   const outbox = await folder.open();
