@@ -18,12 +18,13 @@ import { chunkBytesMax, recordOverheadBytes } from "../limits.ts";
 import { NewerFormatError } from "./kv_file.ts";
 import type { LostDocument } from "./loss_ledger.ts";
 import type { OutboxEntry } from "./outbox.ts";
+import type { SequenceTotals } from "./sequence_file.ts";
 
 /** The format that this code reads and writes. A higher one is of a newer agent and is left alone. */
 const formatVersion = 2;
 
 /** The figures of the outbox; `nextSequence` less one = `delivered` + `records` + the four losses in records. */
-export interface OutboxState {
+export interface OutboxState extends SequenceTotals {
   format: number;
   nextSequence: number;
   /** Documents that wait, and the bytes of everything stored, rejected ones included. */
@@ -32,16 +33,6 @@ export interface OutboxState {
   /** Rejected documents still kept for a look, and their share of `bytes`. */
   rejectedKept: number;
   rejectedBytes: number;
-  /** Since the outbox was made: documents that the listener has taken, */
-  deliveredRecords: number;
-  /** and losses. */
-  evictedRecords: number;
-  evictedBytes: number;
-  rejectedRecords: number;
-  quarantinedRecords: number;
-  unstoredRecords: number;
-  /** Damaged files set aside. */
-  quarantinedFiles: number;
 }
 
 /** A document's identity and size; its text is in the chunks. */

@@ -65,8 +65,8 @@ export interface OutboxStatus {
   loss: OutboxLoss;
 }
 
-/** What did not and will not reach the listener, since the outbox was made. */
-export interface OutboxLoss {
+/** What did not and will not reach the listener, in figures since the outbox was made. */
+export interface LossTotals {
   evictedRecords: number;
   evictedBytes: number;
   rejectedRecords: number;
@@ -74,6 +74,10 @@ export interface OutboxLoss {
   unstoredRecords: number;
   /** Damaged files set aside. */
   quarantinedFiles: number;
+}
+
+/** The same, with what is still to be told. */
+export interface OutboxLoss extends LossTotals {
   /** What the listener has not been told yet; a draft that tells it says so with the ledger's mark. */
   untold: LossLedger;
 }

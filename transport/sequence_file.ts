@@ -18,6 +18,7 @@
 
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
+import type { LossTotals } from "./outbox.ts";
 
 /** What the file says. */
 export interface SequenceNote {
@@ -36,14 +37,9 @@ export interface SequenceNote {
 }
 
 /** Since the outbox was made. */
-export interface SequenceTotals {
+export interface SequenceTotals extends LossTotals {
+  /** Documents that the listener has taken. */
   deliveredRecords: number;
-  evictedRecords: number;
-  evictedBytes: number;
-  rejectedRecords: number;
-  quarantinedRecords: number;
-  unstoredRecords: number;
-  quarantinedFiles: number;
 }
 
 const slotBytes = 512;
