@@ -29,6 +29,8 @@ export interface AgentParts extends CycleParts {
   random: () => number;
   usage: () => ProcessUsage;
   log: Log;
+  /** Aborted when `stop` is about to be called: what a reload begins from then on, a stop would have to wait for. */
+  stopping?: AbortSignal;
   /** Faster in tests, as are the documents. */
   pace?: Partial<PaceOptions>;
   breaker?: Partial<BreakerOptions>;
@@ -113,7 +115,8 @@ export class Agent {
     const { database } = this.#cycle.parts;
     if (change.cycle.database !== database) await this.#closeDatabase(database);
     this.#cycle = this.#createCycle(change.cycle, this.#cycle);
-    void this.#cycle.start();
+    // Its first runs would take their grace of a stop that has waited for those of before.
+    if (this.#parts.stopping?.aborted !== true) void this.#cycle.start();
   }
 
   /** Stops cleanly: no new runs, running ones end or are cut off, what was collected stays stored. */

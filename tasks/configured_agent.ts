@@ -33,6 +33,8 @@ export interface Powers {
   log: Log;
   /** Whether the process was started with the permissions that a configuration needs. */
   isGranted: (config: Config) => boolean;
+  /** Aborted when the agent is about to be stopped. */
+  stopping: AbortSignal;
 }
 
 /** An agent and the configuration that is in force. */
@@ -49,7 +51,7 @@ export class ConfiguredAgent {
 
   /** Opens the outbox and makes the rest. Throws why that cannot be. */
   static async open(config: Config, powers: Powers): Promise<ConfiguredAgent> {
-    const { clock, log, usage, version } = powers;
+    const { clock, log, usage, version, stopping } = powers;
     const inForce = { config, cycle: createCycle(config, powers, { database: openDatabase(config, powers) }) };
     const origin = {
       host: Deno.hostname(),
@@ -61,7 +63,7 @@ export class ConfiguredAgent {
     };
     const delivery = await createDelivery(config, powers);
     const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock), clock, log });
-    const parts = { outbox, delivery, schedule: scheduleOnCron, clock, random, usage, log };
+    const parts = { outbox, delivery, schedule: scheduleOnCron, clock, random, usage, log, stopping };
     return new ConfiguredAgent(new Agent({ ...parts, ...inForce.cycle }), inForce, powers);
   }
 

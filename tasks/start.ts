@@ -31,7 +31,8 @@ export async function run(context: CommandContext): Promise<number> {
   try {
     manager = await serviceManager(context, log);
     const isGranted = agentGrants(config);
-    agent = await ConfiguredAgent.open(config, { write, usage, version, clock: systemClock, log, isGranted });
+    const powers = { write, usage, version, clock: systemClock, log, isGranted, stopping: context.stop };
+    agent = await ConfiguredAgent.open(config, powers);
   } catch (error) {
     log.error("agent_start_failed", { error: errorMessage(error) });
     return exitFailure;

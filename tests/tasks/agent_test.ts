@@ -1,6 +1,7 @@
 // The agent's parts put together: start, cycle, failures, stop; with every seam in memory.
 import assert from "node:assert/strict";
 import type { Collector } from "../../collectors/collector.ts";
+import * as limits from "../../limits.ts";
 import { Agent } from "../../tasks/agent.ts";
 import type { Schedule } from "../../tasks/cron.ts";
 import { Governor } from "../../tasks/governor.ts";
@@ -42,6 +43,7 @@ class Bench {
   readonly database = new MemoryDatabase();
   readonly outbox: MemoryOutbox;
   readonly cron = new ManualSchedule();
+  readonly stopping = new AbortController();
   readonly #collectors: Collector[];
   #agent: Agent | null = null;
 
@@ -54,7 +56,7 @@ class Bench {
   get agent(): Agent {
     const { clock, log, delivery, database, outbox, cron: { schedule } } = this;
     const governor = new Governor({ clock, log, intervalMs: 60_000, cpus: 1 });
-    const parts = { clock, log, delivery, database, outbox, schedule, governor };
+    const parts = { clock, log, delivery, database, outbox, schedule, governor, stopping: this.stopping.signal };
     this.#agent ??= new Agent({ ...parts, collectors: this.#collectors, intervalS: 60, random: () => 0, usage });
     return this.#agent;
   }
@@ -228,6 +230,25 @@ Deno.test("Agent.reload does not count what the same database had cost before as
   });
   assert.deepEqual([governor.status.serverMs, governor.status.step], [0, "none"]);
   await bench.whileTimePasses(bench.agent.stop());
+});
+
+Deno.test("Agent.stop during a reload waits for no run that the reload would begin, though database and listener hang", async () => {
+  const hanging: Collector = { name: "hanging", collect: () => new Promise(() => undefined) };
+  const bench = new Bench([hanging]);
+  await bench.outbox.put(draftOf("waits"));
+  bench.delivery.hold();
+  void bench.agent.start();
+  await waitFor("the attempt", () => bench.delivery.attempts.length === 1);
+  const databases = [bench.database, new MemoryDatabase()];
+  for (const database of databases) database.close = () => new Promise(() => undefined);
+  const startedMs = bench.clock.monotonicMs();
+  const reloading = bench.agent.reload({ cycle: { database: databases[1]!, collectors: [hanging], intervalS: 60 } });
+  bench.stopping.abort();
+  await bench.whileTimePasses(reloading.then(() => bench.agent.stop()));
+  // The database of before has its grace beside those that every stop has.
+  const graceMs = limits.stopGraceMs + limits.sendGraceMs + 2 * limits.closeGraceMs;
+  const tookMs = bench.clock.monotonicMs() - startedMs;
+  assert(tookMs <= graceMs + 1_000, `it took ${tookMs} ms`);
 });
 
 Deno.test("Agent.health says so when ticks do not come, and not when they come late by a run", async () => {
