@@ -53,6 +53,11 @@ export class KvAccess {
     return this.#isWritable;
   }
 
+  /** Whether there is a file to read from. */
+  get isOpen(): boolean {
+    return this.#store !== null;
+  }
+
   /** At the start. Throws only what will not pass: another agent, or a path that can be no folder. */
   async open(): Promise<void> {
     try {

@@ -72,6 +72,8 @@ class KvOutbox implements Outbox {
   readonly #wakeUps: WakeQueue;
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
+  /** Whether the last look into the file brought an answer. */
+  #isReadable = false;
 
   constructor(options: KvOutboxOptions, wakeUps: WakeQueue) {
     this.#wakeUps = wakeUps;
@@ -97,6 +99,7 @@ class KvOutbox implements Outbox {
   /** Once, before anything else. */
   async open(): Promise<void> {
     await this.#access.open();
+    this.#isReadable = this.#access.isOpen;
     const evicted = await this.#access.attempt((store) => store.shrink());
     if (evicted === null || evicted.records === 0) return;
     const fields = { evicted_count: evicted.records, evicted_bytes: evicted.bytes, max_bytes: this.#maxBytes };
@@ -186,7 +189,7 @@ class KvOutbox implements Outbox {
     const settled = this.#settled.size - this.#refused.size;
     const waiting = Math.max(0, records - settled) + this.#holding.numbered;
     const figures = { nextSequence, deliveredRecords: deliveredRecords + Math.min(records, settled) };
-    return { records: waiting, bytes, maxBytes: this.#maxBytes, ...figures, loss };
+    return { isReadable: this.#isReadable, records: waiting, bytes, maxBytes: this.#maxBytes, ...figures, loss };
   }
 
   resize(maxBytes: number): void {
@@ -242,7 +245,9 @@ class KvOutbox implements Outbox {
 
   async #oldestStored(from: number): Promise<OutboxEntry | null> {
     for (;;) {
-      const found = await this.#access.attempt((store) => store.oldest(this.#settled, from));
+      const look = await this.#access.attempt(async (store) => ({ found: await store.oldest(this.#settled, from) }));
+      this.#isReadable = look !== null;
+      const found = look?.found ?? null;
       if (found === null) return null;
       if (found.entry !== null) return found.entry;
       await this.#setAside(found.sequence, "Damaged in the outbox");
@@ -273,6 +278,7 @@ class KvOutbox implements Outbox {
     this.#settled.clear();
     await this.#holding.flush(store, { leased: this.#leased });
     await this.#follow();
+    this.#isReadable = true;
     this.#wakeUps.wake();
   }
 

@@ -1,6 +1,6 @@
 /**
- * Which document goes next. What waited for the listener, or from before the start, is the backlog; what was captured
- * since is fresh. They take turns, so that a backlog delays nothing new by more than one request, and the backlog keeps
+ * Which document goes next. What waited for the listener, or from before the start, or in a file that could not be read,
+ * is the backlog; what was captured since is fresh. They take turns, so that a backlog delays nothing new by more than one request, and the backlog keeps
  * to a pace.
  *
  * ```
@@ -46,19 +46,25 @@ export class Lanes {
   #failing = false;
   #freshIsNext = true;
   #flushed = 0;
+  #isReadable: boolean;
 
   /** What is in the outbox already is backlog. */
   constructor(options: LanesOptions) {
     this.#options = options;
     this.#pace = new Pace(options.pace, options.clock);
-    if (options.outbox.status().records > 0) this.#beginBacklog();
+    const { isReadable, records } = options.outbox.status();
+    this.#isReadable = isReadable;
+    if (records > 0) this.#beginBacklog();
   }
 
   /** The next document, or how long there is none. Throws what the outbox throws. */
   async next(): Promise<Turn> {
     const { outbox } = this.#options;
+    const { isReadable, records } = outbox.status();
+    if (isReadable && !this.#isReadable && records > 0) this.#beginBacklog();
+    this.#isReadable = isReadable;
     if (this.#failing) return turnOf(await outbox.oldest());
-    if (outbox.status().records === 0) this.#endBacklog();
+    if (records === 0) this.#endBacklog();
     if (this.#boundary === 0) return turnOf(await outbox.oldest());
     const waitMs = this.#pace.waitMs();
     if (this.#freshIsNext || waitMs > 0) {

@@ -55,6 +55,8 @@ export interface OutboxEntry {
 
 /** The outbox in figures, for the log and `agent_status`. Bytes are as stored: compressed, with overhead. */
 export interface OutboxStatus {
+  /** False while what is stored cannot be read; then only what is in memory is handed out. */
+  isReadable: boolean;
   records: number;
   bytes: number;
   maxBytes: number;

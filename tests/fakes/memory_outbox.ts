@@ -36,6 +36,8 @@ export class MemoryOutbox implements Outbox {
   #nextSequence = 1;
   #leased: number | null = null;
   #wake: () => void = () => undefined;
+  /** Set to false it behaves as a file that cannot be read any more: it hands out nothing. */
+  isReadable = true;
 
   constructor(options: { seal: Seal; maxBytes: number; documentBytesMax?: number }) {
     this.#seal = options.seal;
@@ -66,7 +68,8 @@ export class MemoryOutbox implements Outbox {
 
   oldest(from = 0): Promise<OutboxEntry | null> {
     return this.#attempt("oldest", () => {
-      const entry = this.#entries.values().find(({ sequence }) => sequence >= from) ?? null;
+      const entries = this.isReadable ? this.#entries.values() : [].values();
+      const entry = entries.find(({ sequence }) => sequence >= from) ?? null;
       this.#leased = entry?.sequence ?? null;
       return entry;
     });
@@ -105,7 +108,8 @@ export class MemoryOutbox implements Outbox {
     const maxBytes = this.#maxBytes;
     const loss = { ...this.#loss };
     const figures = { nextSequence: this.#nextSequence, deliveredRecords: this.#delivered };
-    return { records: this.#entries.size, bytes: this.#bytes(), maxBytes, ...figures, loss };
+    const { isReadable } = this;
+    return { isReadable, records: this.#entries.size, bytes: this.#bytes(), maxBytes, ...figures, loss };
   }
 
   resize(maxBytes: number): void {

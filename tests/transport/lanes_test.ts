@@ -5,7 +5,9 @@ import { FakeClock } from "../fakes/fake_clock.ts";
 import { MemoryOutbox } from "../fakes/memory_outbox.ts";
 import { assertTwoLines } from "../support/deliveries.ts";
 import { draftOf, testSeal } from "../support/drafts.ts";
+import { OutboxFolder } from "../support/outbox_folder.ts";
 import { seededRandom } from "../support/seeded_random.ts";
+import { waitFor } from "../support/wait_for.ts";
 
 const pace = { documentsPerS: 20, bytesPerS: 1_000_000, startDelayMaxMs: 5_000, random: () => 0 };
 const pauseMs = 50;
@@ -135,6 +137,26 @@ Deno.test("Lanes goes back to the oldest when a fresh document fails, and counts
   await bench.clock.advance(pauseMs);
   assert.deepEqual(await bench.deliverAll(2), [4, "empty"]);
   assert.deepEqual(bench.flushed, [4]);
+});
+
+Deno.test("Lanes takes for backlog what was in a file that could not be read at the start, and paces it", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill([1_000, 1_000, 1_000]);
+  await Deno.rename(folder.file, `${folder.file}.elsewhere`);
+  await Deno.mkdir(folder.file);
+  const outbox = await folder.open({ probeMs: 20 });
+  const clock = new FakeClock();
+  const lanes = new Lanes({ outbox, clock, pace, onFlushed: () => {} });
+  assert.deepEqual([await lanes.next(), outbox.status().isReadable], [{ kind: "empty" }, false]);
+  await Deno.remove(folder.file);
+  await Deno.rename(`${folder.file}.elsewhere`, folder.file);
+  await waitFor("the file to be read", () => outbox.status().isReadable);
+  const turn = await lanes.next();
+  assert(turn.kind === "send");
+  lanes.settled(turn.entry);
+  await outbox.acknowledge(turn.entry.sequence);
+  assert.deepEqual(await lanes.next(), { kind: "rest", ms: pauseMs });
+  await outbox.close();
 });
 
 Deno.test("Lanes ends a backlog that was evicted, and goes on with what is fresh", async () => {
