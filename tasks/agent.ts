@@ -88,8 +88,9 @@ export class Agent {
   }
 
   get health(): AgentHealth {
-    const { records, bytes } = this.#parts.outbox.status();
-    const stalled = this.#cycle.stalled ?? this.#delivery.stalled(records > 0);
+    const { isReadable, records, bytes } = this.#parts.outbox.status();
+    // A buffer that cannot be read is tried again by itself; a restart would only lose what is in memory meanwhile.
+    const stalled = this.#cycle.stalled ?? this.#delivery.stalled(isReadable && records > 0);
     return { cycle: this.#cycle.last, buffered: { records, bytes }, circuit: this.#sender.status(), stalled };
   }
 

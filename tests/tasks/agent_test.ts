@@ -262,3 +262,23 @@ Deno.test("Agent.health says so when ticks do not come, and not when they come l
   assert.equal(bench.agent.health.stalled, null);
   await bench.whileTimePasses(bench.agent.stop());
 });
+
+Deno.test("Agent.health does not take a buffer that cannot be read for a standstill: a restart would lose what is held", async () => {
+  const bench = new Bench([]);
+  bench.delivery.answer(retry({ status: 429, retryAfterMs: 1_000 }));
+  await bench.outbox.put(draftOf("in the file"));
+  void bench.agent.start();
+  await waitFor("the refusal", () => bench.log.of("delivery_failed").length === 1);
+  bench.outbox.isReadable = false;
+  for (let minute = 0; minute <= 121; minute++) {
+    await bench.clock.advance(60_000);
+    await Promise.all(bench.cron.ticks.map((tick) => bench.whileTimePasses(tick())));
+    assert.equal(bench.agent.health.stalled, null);
+  }
+  assert(bench.agent.health.buffered.records > 0);
+  bench.outbox.isReadable = true;
+  await bench.clock.advance(limits.stalledDrainMs - 60_000);
+  await Promise.all(bench.cron.ticks.map((tick) => bench.whileTimePasses(tick())));
+  assert.equal(bench.agent.health.stalled, null, "the time begins when it can be read");
+  await bench.whileTimePasses(bench.agent.stop());
+});
