@@ -136,6 +136,7 @@ export class Agent {
       ...{ outbox, schedule, usage, clock, log },
       missedBefore: before?.missedRuns ?? 0,
       lastBefore: before?.last ?? null,
+      burstBefore: before?.burst ?? null,
       capture: (draft) => this.#capture(draft),
       onStored: () => this.#sender.wake(),
       circuit: () => this.#sender.status(),

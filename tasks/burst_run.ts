@@ -6,7 +6,7 @@
  *
  * - nothing is asked while the governor does not allow it;
  * - a recording has a budget of its own: samples that cost more come further apart;
- * - one recording at a time, and a rest after each; its document is bounded in bytes;
+ * - one recording at a time, and a rest after each, also over a reload; its document is bounded in bytes;
  * - the time before is known from the last probes, which are kept in memory only.
  *
  * @module
@@ -28,6 +28,8 @@ export interface BurstRunOptions {
   clock: Clock;
   log: Log;
   cpus: number;
+  /** The one before a reload: its rest goes on. It has been stopped. */
+  before?: BurstRun | null;
 }
 
 /** How severe an entry has to be to count. */
@@ -42,12 +44,14 @@ export class BurstRun {
   #ring: Probe[] = [];
   /** When errors were logged, on the wall clock, the oldest first. */
   #errorsMs: number[] = [];
-  #restsUntilMs = Number.NEGATIVE_INFINITY;
+  #restsUntilMs: number;
   #running: Promise<void> | null = null;
 
   constructor(options: BurstRunOptions) {
-    this.#options = options;
-    this.#triggers = new BurstTriggers(options.cpus);
+    const { before = null, ...own } = options;
+    this.#options = own;
+    this.#triggers = before === null ? new BurstTriggers(options.cpus) : before.#triggers;
+    this.#restsUntilMs = before === null ? Number.NEGATIVE_INFINITY : before.#restsUntilMs;
   }
 
   /** Watches until it is stopped; `capture` stores a document and may throw when it cannot. */

@@ -162,8 +162,15 @@ function createCycle(
     database,
     collectors: collectorsOf(config, { database, log, clock, command: "start", restraint: governor }),
     governor,
-    createBurst: () =>
-      new BurstRun({ sampler: new BurstSampler({ database, log, clock, queryText }), governor, clock, log, cpus }),
+    createBurst: (before) =>
+      new BurstRun({
+        sampler: new BurstSampler({ database, log, clock, queryText }),
+        governor,
+        clock,
+        log,
+        cpus,
+        before,
+      }),
     intervalS: config.collection.intervalS,
     createLogRun: (parts) => logRunOf(config, { database, log, clock, ...parts }),
   };

@@ -33,7 +33,7 @@ export interface CycleParts {
   /** The one that the collectors ask, too; absent when none of them asks the server. */
   governor?: Governor;
   /** Makes what records what a look a minute would miss; absent when nothing is to. */
-  createBurst?: () => BurstRun;
+  createBurst?: (before: BurstRun | null) => BurstRun;
 }
 
 /** What every configuration shares. */
@@ -54,6 +54,8 @@ export interface CycleSurroundings {
   missedBefore: number;
   /** How the cycle before a reload had ended. */
   lastBefore: CycleEnd | null;
+  /** What recorded bursts before a reload; it has been stopped. */
+  burstBefore: BurstRun | null;
 }
 
 /** The last time that all collectors had their turn. */
@@ -86,7 +88,7 @@ export class Cycle {
     governor.useInterval(intervalMs);
     const runOf = (collector: Collector) => new CollectorRun({ collector, capture, clock, log, intervalMs, governor });
     const runs = parts.collectors.map(runOf);
-    this.#burst = parts.createBurst?.() ?? null;
+    this.#burst = parts.createBurst?.(surroundings.burstBefore) ?? null;
     const onEntry = (entry: LogEntry) => this.#burst?.seeEntry(entry);
     this.#logs = parts.createLogRun?.({ outbox, onStored, onEntry }) ?? null;
     const sources = { ...surroundings, database: parts.database, runs, logs: this.#logs, governor };
@@ -96,6 +98,10 @@ export class Cycle {
 
   get parts(): CycleParts {
     return this.#parts;
+  }
+
+  get burst(): BurstRun | null {
+    return this.#burst;
   }
 
   /** The last cycle; null before the first has ended. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { Collector } from "../../collectors/collector.ts";
 import * as limits from "../../limits.ts";
 import { Agent } from "../../tasks/agent.ts";
+import { BurstRun } from "../../tasks/burst_run.ts";
 import type { Schedule } from "../../tasks/cron.ts";
 import { Governor } from "../../tasks/governor.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
@@ -229,6 +230,26 @@ Deno.test("Agent.reload does not count what the same database had cost before as
     return governor.status.serverMs !== null;
   });
   assert.deepEqual([governor.status.serverMs, governor.status.step], [0, "none"]);
+  await bench.whileTimePasses(bench.agent.stop());
+});
+
+Deno.test("Agent.reload hands on what recorded bursts, so that its rest goes on", async () => {
+  const bench = new Bench([]);
+  void bench.agent.start();
+  const { clock, log, database } = bench;
+  const governor = new Governor({ clock, log, intervalMs: 60_000, cpus: 1 });
+  const probe = { at: "", active: 0, lock_waiters: 0, waits: {} };
+  const sample = { at: "", active: 0, lock_waiters: 0 };
+  const sampler = { probe: () => Promise.resolve(probe), sample: () => Promise.resolve(sample), waitedMs: 0 };
+  const [handed, made]: [(BurstRun | null)[], BurstRun[]] = [[], []];
+  const createBurst = (before: BurstRun | null) => {
+    handed.push(before);
+    made.push(new BurstRun({ sampler, governor, clock, log, cpus: 1, before }));
+    return made.at(-1)!;
+  };
+  const cycle = { database, collectors: [], intervalS: 60, governor, createBurst };
+  for (let reloads = 0; reloads < 2; reloads++) await bench.whileTimePasses(bench.agent.reload({ cycle }));
+  assert.deepEqual(handed, [null, made[0]]);
   await bench.whileTimePasses(bench.agent.stop());
 });
 

@@ -17,7 +17,7 @@ class Bench implements AsyncDisposable {
   readonly log = new MemoryLog();
   readonly governor = new Governor({ clock: this.clock, log: this.log, intervalMs: 60_000, cpus: 2 });
   readonly captured: { type: string; data: BurstData }[] = [];
-  readonly run: BurstRun;
+  run: BurstRun;
   probes = 0;
   lockWaiters = 0;
   active = 1;
@@ -27,6 +27,19 @@ class Bench implements AsyncDisposable {
   filling = "";
 
   constructor() {
+    this.run = this.#start(null);
+  }
+
+  /** As a reload does. */
+  async reload(): Promise<void> {
+    const stopped = this.run.stop();
+    // The sample under way.
+    await this.clock.advance(this.sampleMs);
+    await stopped;
+    this.run = this.#start(this.run);
+  }
+
+  #start(before: BurstRun | null): BurstRun {
     const waitedMs = () => this.waitedMs;
     const sampler = {
       probe: () => Promise.resolve(this.#probe()),
@@ -35,8 +48,10 @@ class Bench implements AsyncDisposable {
         return waitedMs();
       },
     };
-    this.run = new BurstRun({ sampler, governor: this.governor, clock: this.clock, log: this.log, cpus: 2 });
-    this.run.start((draft) => Promise.resolve(this.#capture(draft)));
+    const { governor, clock, log } = this;
+    const run = new BurstRun({ sampler, governor, clock, log, cpus: 2, before });
+    run.start((draft) => Promise.resolve(this.#capture(draft)));
+    return run;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -194,4 +209,22 @@ Deno.test("BurstRun.stop delivers what a recording has so far", async () => {
   await bench.clock.advance(12_500);
   await bench.run.stop();
   assert.equal(bench.captured[0]?.data.samples.length, 8);
+});
+
+Deno.test("BurstRun keeps its rest over a reload, and records again when both the rest and the storm are over", async () => {
+  await using bench = new Bench();
+  bench.lockWaiters = 30;
+  await bench.clock.advance(20_000);
+  for (let reloads = 0; reloads < 3; reloads++) {
+    await bench.reload();
+    await bench.clock.advance(20_000);
+  }
+  assert.equal(bench.captured.length, 1, "what the first had when it was stopped");
+  bench.lockWaiters = 0;
+  await bench.clock.advance(10_000);
+  bench.lockWaiters = 30;
+  await bench.clock.advance(20_000);
+  assert.equal(bench.captured.length, 1);
+  await bench.clock.advance(limits.burstRestMs);
+  assert.equal(bench.captured.length, 2);
 });
