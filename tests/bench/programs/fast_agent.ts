@@ -8,26 +8,22 @@
  * @module
  */
 
-import process from "node:process";
 import { systemClock } from "../../../clock.ts";
 import { BurstRun } from "../../../tasks/burst_run.ts";
 import { Governor } from "../../../tasks/governor.ts";
-import { run } from "../../../tasks/start.ts";
-
-type Tick = () => Promise<void>;
-type Cron = (name: string, schedule: unknown, options: { signal: AbortSignal }, tick: Tick) => Promise<void>;
+import { runStart, tickWhen } from "../../support/start_program.ts";
 
 const minuteMs = 60_000;
 let ticks = 0;
 let next = Promise.withResolvers<void>();
 
-/** As cron does: a tick that finds the last one still running is left out. */
-async function tickOnCommand(...[, , { signal }, tick]: Parameters<Cron>): Promise<void> {
-  const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  while (!signal.aborted) {
-    await Promise.race([next.promise, aborted]);
-    if (!signal.aborted) await tick();
-  }
+async function nextTick(signal: AbortSignal): Promise<void> {
+  const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  const end = () => resolve();
+  signal.addEventListener("abort", end, { once: true });
+  await Promise.race([next.promise, aborted]);
+  // Or each tick would leave a listener behind, in what is measured.
+  signal.removeEventListener("abort", end);
 }
 
 async function readTicks(): Promise<void> {
@@ -42,7 +38,7 @@ async function readTicks(): Promise<void> {
   }
 }
 
-Object.defineProperty(Deno, "cron", { value: tickOnCommand });
+tickWhen(nextTick);
 // What is measured is a whole cycle, with nothing left out.
 Governor.prototype.endCycle = () => {};
 const { start } = BurstRun.prototype;
@@ -52,21 +48,5 @@ BurstRun.prototype.start = function (...args) {
 };
 systemClock.monotonicMs = () => performance.now() + ticks * minuteMs;
 
-const stop = new AbortController();
-for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.abort(signal));
-const encoder = new TextEncoder();
 void readTicks();
-const code = await run({
-  args: Deno.args.slice(1),
-  environment: (name) => Deno.env.get(name),
-  print: (text) => Deno.stdout.write(encoder.encode(text)).then(() => {}),
-  printError: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
-  stop: stop.signal,
-  onHangup: () => {},
-  usage: () => {
-    const { user, system } = process.cpuUsage();
-    return { rssBytes: Deno.memoryUsage().rss, cpuS: (user + system) / 1e6 };
-  },
-  version: "0.0.0",
-});
-Deno.exit(code);
+await runStart();
