@@ -22,7 +22,7 @@ import { quote } from "./quote.ts";
  * holds most of what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of the time
  * that a log is read in (docs/performance.md). `gc` is for `start.ts`.
  */
-const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--expose-gc";
+export const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--expose-gc";
 
 /**
  * Packages have been fetched by the time this has run: the agent itself loads no code from the network. Without the flag

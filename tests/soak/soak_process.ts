@@ -4,12 +4,17 @@
  * @module
  */
 
+import assert from "node:assert/strict";
+import { v8Flags } from "../../tasks/launch.ts";
 import { projectRoot } from "../support/agent_process.ts";
 import { waitFor } from "../support/wait_for.ts";
 
-/** As the real agent is started (tasks/launch.sh, tasks/launch.ts). */
-const allocatorSettings = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "131072" };
-const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2";
+/** As the real agent is started: what it uses is measured against that. */
+const launchScript = await Deno.readTextFile(`${projectRoot}tasks/launch.sh`);
+const allocatorSettings = Object.fromEntries(
+  [...launchScript.matchAll(/\b(MALLOC_\w+)=(\S+)/g)].map(([, name, value]) => [name!, value!]),
+);
+assert(allocatorSettings.MALLOC_ARENA_MAX !== undefined, "launch.sh sets the allocator up");
 /** Beyond a stop's own bounds. */
 const endBoundMs = 60_000;
 
