@@ -11,37 +11,24 @@ import * as layout from "../../systemd/layout.ts";
 import { projectRoot } from "../support/agent_process.ts";
 import { waitFor } from "../support/wait_for.ts";
 import { output, type Result } from "./commands.ts";
-import { missing } from "./image.ts";
 import { InstalledAgent } from "./installed_agent.ts";
 import { Machine } from "./machine.ts";
 import { MachineListener } from "./machine_listener.ts";
+import { machineTests } from "./machine_tests.ts";
 
-const lack = await missing();
 let machine: Machine;
 let agent: InstalledAgent;
 let listener: MachineListener;
 
-Deno.test.beforeAll(async () => {
-  if (lack !== null) return;
-  machine = await Machine.create();
+const test = machineTests("", async (ends) => {
+  machine = ends.use(await Machine.create());
   const settings = "shared_preload_libraries = 'pg_stat_statements'\nlog_line_prefix = '%m [%p] %q%u@%d %a '\n";
   await machine.write("etc/postgresql/15/main/conf.d/tests.conf", settings);
   await copyProject();
   await machine.boot();
   agent = new InstalledAgent(machine);
-  listener = await MachineListener.start(machine);
+  listener = ends.use(await MachineListener.start(machine));
 });
-
-Deno.test.afterAll(async () => {
-  if (lack !== null) return;
-  await listener?.[Symbol.asyncDispose]();
-  await machine?.[Symbol.asyncDispose]();
-});
-
-function test(name: string, body: () => Promise<void>): void {
-  const needs = lack === null ? "" : ` (needs ${lack})`;
-  Deno.test({ name: `${name}${needs}`, ignore: lack !== null, fn: body });
-}
 
 /** The project, its packages and Deno, as an operator would bring them along. */
 async function copyProject(): Promise<void> {

@@ -7,43 +7,32 @@
 
 import assert from "node:assert/strict";
 import { waitFor } from "../support/wait_for.ts";
-import { missing } from "./image.ts";
 import { assertComplete, buildDeb, InstalledAgent, unit } from "./installed_agent.ts";
 import { forgetMemoryPeak, load, memoryPeak, waitersCount } from "./load.ts";
 import { Machine } from "./machine.ts";
 import { type Delivered, MachineListener } from "./machine_listener.ts";
+import { machineTests } from "./machine_tests.ts";
 import { assertRefused, probe } from "./sandbox.ts";
 
-const lack = await missing();
-let folder: string;
 let deb: Awaited<ReturnType<typeof buildDeb>>;
 let machine: Machine;
 let agent: InstalledAgent;
 let listener: MachineListener;
 
-Deno.test.beforeAll(async () => {
-  if (lack !== null) return;
-  folder = await Deno.makeTempDir({ prefix: "bitville-deb-" });
+const test = machineTests("postgres-agent.service ", async (ends) => {
+  const folder = await Deno.makeTempDir({ prefix: "bitville-deb-" });
+  ends.defer(() => Deno.remove(folder, { recursive: true }));
   [deb, machine] = await Promise.all([buildDeb(folder), Machine.create()]);
+  ends.use(machine);
   const settings =
     "shared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.track = all\nmax_connections = 600\n";
   await machine.write("etc/postgresql/15/main/conf.d/tests.conf", settings);
   await machine.boot();
   agent = new InstalledAgent(machine);
   listener = await MachineListener.start(machine);
+  // Another one after each boot.
+  ends.defer(() => listener[Symbol.asyncDispose]());
 });
-
-Deno.test.afterAll(async () => {
-  if (lack !== null) return;
-  await listener?.[Symbol.asyncDispose]();
-  await machine?.[Symbol.asyncDispose]();
-  await Deno.remove(folder, { recursive: true });
-});
-
-function test(name: string, body: () => Promise<void>): void {
-  const needs = lack === null ? "" : ` (needs ${lack})`;
-  Deno.test({ name: `postgres-agent.service ${name}${needs}`, ignore: lack !== null, fn: body });
-}
 
 /** A figure of this run, for whoever reads it. */
 function tell(text: string): void {
