@@ -15,7 +15,7 @@ import { codeFiles, codeFolders, isInstalled, projectPath } from "./code.ts";
 import { dropInText, foreignBuffer, loadInstalledConfig } from "./drop_in.ts";
 import { type Change, exists, fileChanges, type WantedFile } from "./files.ts";
 import * as layout from "./layout.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../tasks/program.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
 
 const examplePath = join(projectPath, "systemd/postgres-agent.ini.example");

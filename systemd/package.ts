@@ -16,7 +16,7 @@ import { projectPath } from "./code.ts";
 import { fileChanges, filesBelow, type WantedFile } from "./files.ts";
 import { installedFiles } from "./install.ts";
 import { configurationPath, packageName } from "./layout.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../tasks/program.ts";
 import { execute } from "./system.ts";
 
 const architectures = { x86_64: "amd64", aarch64: "arm64" };

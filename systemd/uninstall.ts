@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { type Change, exists, removal } from "./files.ts";
 import * as layout from "./layout.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../tasks/program.ts";
 import { execute, isBooted, readAccounts } from "./system.ts";
 
 /** Takes everything away, or only tells what. Answers with the exit code. */

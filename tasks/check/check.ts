@@ -6,6 +6,8 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runProgram } from "../program.ts";
 import { documentationProblems } from "./doc_lint.ts";
 import { linkProblems, mirrorProblems, readTree, type Tree, unfinishedProblems } from "./files.ts";
 
@@ -85,7 +87,8 @@ async function report(check: Check, tree: Tree): Promise<boolean> {
   return outcome.kind === "failed";
 }
 
-async function main(): Promise<number> {
+async function main(args: string[]): Promise<number> {
+  parseArgs({ args });
   const tree = readTree(root);
   let failed = 0;
   for (const check of checks) failed += await report(check, tree) ? 1 : 0;
@@ -93,4 +96,7 @@ async function main(): Promise<number> {
   return failed > 0 ? 1 : 0;
 }
 
-if (import.meta.main) Deno.exit(await main());
+const help = `Usage: deno task check
+  Format, lint, types, the documentation of what is exported, links and shell scripts; takes no options`;
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

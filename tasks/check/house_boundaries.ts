@@ -32,7 +32,7 @@ const layers: readonly Layer[] = [
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
   { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
   { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
-  { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts", "tasks/help.ts"] },
+  { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts", "tasks/help.ts", "tasks/program.ts"] },
   { of: "*", may: ["*"] },
 ];
 
@@ -109,6 +109,7 @@ const powers: readonly Power[] = [
       "main.ts",
       "log.ts",
       "tasks/launch.ts",
+      "tasks/program.ts",
       "tasks/listener/launch.ts",
       "tasks/demo/",
       "tasks/check/",

@@ -1,11 +1,13 @@
 /**
  * `deno task test`, `test:versions` and `test:systemd`: runs tests and ends with one line that says how many passed,
- * failed and were skipped, as the test runner itself counted them. Arguments go to `deno test`: paths, `--filter`, …
+ * failed and were skipped, as the test runner itself counted them. Arguments go to `deno test`.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { runProgram } from "../program.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -33,7 +35,8 @@ export function parseSummary(output: string): TestSummary | null {
   };
 }
 
-async function main(args: readonly string[]): Promise<number> {
+async function main(args: string[]): Promise<number> {
+  parseArgs({ args, options: testOptions, allowPositionals: true });
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", ...args],
     cwd: root,
@@ -67,4 +70,24 @@ async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
   return output + decoder.decode();
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+/** Of `deno test`, those under which it counts as it is read here. */
+const testOptions = {
+  filter: { type: "string" },
+  ignore: { type: "string" },
+  "fail-fast": { type: "boolean" },
+  parallel: { type: "boolean" },
+  shuffle: { type: "boolean" },
+  "trace-leaks": { type: "boolean" },
+  "no-check": { type: "boolean" },
+} as const;
+
+const help = `Usage: deno task test|test:versions|test:systemd [OPTION...] [PATH...] [-- --update]
+  test           all but the two others
+  test:versions  every PostgreSQL from 12 to 18; -- --update writes the golden documents anew
+  test:systemd   a machine with systemd; needs root
+  --filter       only tests with this text, or /pattern/, in their name
+  --ignore       files and folders to leave out, separated by commas
+  --fail-fast    ends behind the first failure
+  --parallel, --shuffle, --trace-leaks, --no-check  as for deno test`;
+
+if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

@@ -11,7 +11,7 @@
 import { cpus } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { runProgram } from "../../systemd/program.ts";
+import { runProgram } from "../../tasks/program.ts";
 import { measureCycles } from "./cycle.ts";
 import { measureGovernor } from "./governor.ts";
 import { type Figure, formatTable, judge, type Judged } from "./figures.ts";

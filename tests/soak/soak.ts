@@ -10,7 +10,7 @@
 
 import { parseArgs } from "node:util";
 import { systemClock } from "../../clock.ts";
-import { runProgram } from "../../systemd/program.ts";
+import { runProgram } from "../../tasks/program.ts";
 import { AgentFolder } from "../support/agent_folder.ts";
 import { account, accountLine } from "../support/ledger.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";

@@ -1,6 +1,7 @@
-// What is read from the last line of `deno test`, and from its lines of skipped tests.
+// What is read from the last line of `deno test`, and from its lines of skipped tests; how the developer's tasks are called.
 import assert from "node:assert/strict";
 import { parseSummary } from "../../../tasks/check/test.ts";
+import { projectRoot } from "../../support/agent_process.ts";
 
 Deno.test("parseSummary counts passed, failed and skipped tests", () => {
   const output = [
@@ -30,3 +31,24 @@ Deno.test("parseSummary takes the last summary, which is the runner's own", () =
 Deno.test("parseSummary finds nothing where the runner did not finish", () => {
   assert.equal(parseSummary("running 3 tests from ./tests/a_test.ts\n"), null);
 });
+
+for (const name of ["test", "test:soak", "bench", "check"]) {
+  Deno.test(`deno task ${name} tells how it is called, and refuses an option that it does not know`, async () => {
+    assert.match(await said(name, "--help", 0), new RegExp(`^Usage: deno task ${name}\\b`));
+    assert.match(await said(name, "--wrong", 2), /^Unknown option '--wrong'; --help tells how it is called\n$/);
+  });
+}
+
+/** Runs a task, and answers with all that it printed. */
+async function said(name: string, option: string, code: number): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", name, option],
+    cwd: projectRoot,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  });
+  const ended = await command.output();
+  const text = [ended.stdout, ended.stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
+  assert.equal(ended.code, code, text);
+  return text;
+}
