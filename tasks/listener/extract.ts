@@ -63,11 +63,19 @@ export interface LossRange {
   records: number;
 }
 
+/** The figures of a moment. */
+export interface Figures {
+  atMs: number;
+  figures: Record<string, number>;
+  /** What they are stored under; absent for the document's own type. */
+  type?: string;
+}
+
 /** All that is taken out of one document. */
 export interface Extract {
   figures: Record<string, number> | null;
   /** Figures of other times than the document's own. */
-  moments: { atMs: number; figures: Record<string, number> }[];
+  moments: Figures[];
   sightings: Sighting[];
   statements: StatementDelta[];
   log: LogRow[];
@@ -79,6 +87,9 @@ export const figureTypes = ["pg_stat_activity", "pg_locks", "system_metrics", "a
 
 /** The type whose documents have figures by the second, of sessions and locks. */
 export const burstType = "pg_burst";
+
+/** What its counts of the time before the recording are stored under. */
+export const beforeBurstType = "pg_burst_before";
 
 /** Takes out of a document's `data` what a type has for the page. The data has been held against its schema. */
 export function extract(document: WireDocument, atMs: number): Extract {

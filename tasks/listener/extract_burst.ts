@@ -1,18 +1,35 @@
 /**
  * Of a recording between two cycles (pg_burst): each of its samples as the documents of a cycle would have been at that
  * second, as far as it tells. A sample lists ten sessions and counts all; it names who holds up the others, and whom a
- * session waits for only where there is one such session.
+ * session waits for only where there is one such session. What was counted in the half minute before has no sessions.
  *
  * @module
  */
 
-import { activityExtract, type Extract, locksExtract, type Session, type Sighting, sighting } from "./extract.ts";
+import {
+  activityExtract,
+  beforeBurstType,
+  type Extract,
+  type Figures,
+  locksExtract,
+  type Session,
+  type Sighting,
+  sighting,
+} from "./extract.ts";
 import * as limits from "./limits.ts";
 
 /** A recording, by the names of docs/documents/pg_burst.md, as far as it is read. */
 export interface BurstData {
   started_at: string;
+  before: Count[];
   samples: Sample[];
+}
+
+interface Count {
+  at: string;
+  lock_waiters: number;
+  /** Sessions that run a statement, by what they wait for: a wait_event_type, or `none`. */
+  waits: Record<string, number>;
 }
 
 interface Sample {
@@ -77,7 +94,7 @@ export function burstMoments({ started_at: startedAt, samples }: BurstData, docu
 
 /** Takes out what the page asks for: figures by the second, and every request that was seen. */
 export function burstExtract(data: BurstData, documentMs: number): Partial<Extract> {
-  const moments: Extract["moments"] = [];
+  const moments = beforeBurst(data, documentMs);
   const sightings: Sighting[] = [];
   for (const { atMs, activity, locks, waits } of burstMoments(data, documentMs)) {
     const [sessions, pairs] = [activityExtract(activity, atMs), locksExtract(locks, atMs)];
@@ -96,6 +113,19 @@ export function burstExtract(data: BurstData, documentMs: number): Partial<Extra
     moments.push({ atMs, figures: { ...pairs.figures, ...loadOf(sessions.figures!, activity, locks) } });
   }
   return { moments, sightings };
+}
+
+/** Counts of the time before: of each wait the kind alone is known. */
+function beforeBurst({ started_at: startedAt, before }: BurstData, documentMs: number): Figures[] {
+  return before.flatMap(({ at, lock_waiters: waiting, waits }) => {
+    const passedMs = Date.parse(startedAt) - Date.parse(at);
+    if (Number.isNaN(passedMs)) return [];
+    const atMs = documentMs - Math.max(0, Math.min(passedMs, limits.burstBeforeMsMax));
+    const load = Object.entries(waits).map((
+      [type, count],
+    ) => [type === "none" ? "wait CPU" : `wait ${type}:${notListed}`, count]);
+    return [{ atMs, type: beforeBurstType, figures: { ...Object.fromEntries(load), waiting } }];
+  });
 }
 
 /** The load with those whom the sample counts and does not list. */

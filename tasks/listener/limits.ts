@@ -67,6 +67,12 @@ export const pointsMax = 2_000;
 /** From the beginning of a recording to its last sample: the agent records for a minute, and waits for one answer more. */
 export const burstMsMax = 120_000;
 
+/** How far before a recording its counts of the time before may lie: the agent keeps half a minute of them. */
+export const burstBeforeMsMax = 60_000;
+
+/** Where nothing is known for longer than this before a recording, no line leads to it: counts come every 5 s. */
+export const burstApartMs = 12_000;
+
 /** Samples of recordings in an answer, the newest: two days of an agent that records as often as it may. */
 export const burstSamplesMax = 30_000;
 

@@ -6,7 +6,7 @@
  */
 
 import type { Database, Value } from "./database.ts";
-import { burstType, figureTypes } from "./extract.ts";
+import { beforeBurstType, burstType, figureTypes } from "./extract.ts";
 import * as limits from "./limits.ts";
 
 export interface RetentionOptions {
@@ -18,7 +18,7 @@ export interface RetentionOptions {
 
 /** Each deletes at most ?2 rows of one agent (?3) before the time ?1. */
 const deletionsOfAgent = [
-  ...[...figureTypes, burstType].map((type) =>
+  ...[...figureTypes, burstType, beforeBurstType].map((type) =>
     deletion("figure", "agent_id, type, at, n", `agent_id = ?3 AND type = '${type}' AND at < ?1`)
   ),
   deletion("statement_delta", "agent_id, at, statement_id", "agent_id = ?3 AND at < ?1"),

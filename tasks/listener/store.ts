@@ -8,7 +8,7 @@
  */
 
 import type { Database, Value } from "./database.ts";
-import type { Extract, LogRow, LossRange, Sighting, StatementDelta } from "./extract.ts";
+import type { Extract, Figures, LogRow, LossRange, Sighting, StatementDelta } from "./extract.ts";
 import type { WireDocument } from "./schemas.ts";
 import { addSequence, lifeOf } from "./sequences.ts";
 
@@ -60,12 +60,12 @@ export class Store {
     );
     addSequence(this.#database, { agentId, life, sequence: document.sequence, atMs });
     const place = { agentId, life, n, atMs };
-    const own = extract.figures === null ? [] : [{ atMs, figures: extract.figures }];
-    for (const { atMs: at, figures } of [...own, ...extract.moments]) {
+    const own: Figures[] = extract.figures === null ? [] : [{ atMs, figures: extract.figures }];
+    for (const { atMs: at, figures, type = document.type } of [...own, ...extract.moments]) {
       this.#database.run(
         // A recording over which the agent's clock was set back has one time twice.
         "INSERT OR IGNORE INTO figure (agent_id, type, at, n, figures) VALUES (?, ?, ?, ?, ?)",
-        ...[agentId, document.type, at, n, JSON.stringify(figures)],
+        ...[agentId, type, at, n, JSON.stringify(figures)],
       );
     }
     for (const delta of extract.statements) this.#writeStatement(place, delta);

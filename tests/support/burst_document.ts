@@ -18,11 +18,13 @@ export const burstFacts = {
   /** Seconds of the storm, and of the calm after it. */
   stormS: 20,
   calmS: 10,
+  /** Counts before it, five seconds apart: two wait for a lock, two for IO, one runs. */
+  beforeCount: 2,
 };
 
 /** The document: the lock is taken two seconds before it begins. `others` are further sessions that hold up somebody. */
 export function burstDocument(agent: GeneratedAgent, startMs: number, others = 0): WireDocument {
-  const { stormS, calmS, waiting } = burstFacts;
+  const { stormS, calmS, beforeCount, waiting } = burstFacts;
   const iso = (ms: number) => new Date(ms).toISOString();
   const seconds = Array.from({ length: stormS + calmS }, (_, index) => index);
   const samples = seconds.map((second) => ({
@@ -33,7 +35,10 @@ export function burstDocument(agent: GeneratedAgent, startMs: number, others = 0
     trigger: { kind: "lock_queue", value: waiting, threshold: 10 },
     started_at: iso(startMs),
     ended_at: samples.at(-1)!.at,
-    before: [{ at: iso(startMs - 5_000), active: 1, lock_waiters: 0, waits: { none: 1 } }],
+    before: Array.from({ length: beforeCount }, (_, index) => {
+      const at = iso(startMs - (beforeCount - index) * 5_000);
+      return { at, active: 3, lock_waiters: 2, waits: { none: 1, IO: 2, Lock: 2 } };
+    }),
     ...{ samples, count: samples.length, truncated: false, server_ms: 71.5 },
   });
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Database } from "../database.ts";
-import { burstType, figureTypes } from "../extract.ts";
+import { beforeBurstType, burstType, figureTypes } from "../extract.ts";
 import * as limits from "../limits.ts";
 import { type Hole, holesOf } from "../sequences.ts";
 
@@ -32,7 +32,10 @@ export interface SeriesAnswer {
   holes: Hole[];
   /** Times in which nothing was collected and no number is missing: the agent did not run. */
   pauses: Pause[];
-  /** Times that were recorded between two cycles, the earliest first: their samples are among the figures. */
+  /**
+   * Times that were recorded between two cycles, the earliest first: their samples are among the figures, and so are the
+   * counts of the half minute before each.
+   */
   bursts: Pause[];
   /** The usual time between two documents, as far as is seen. */
   intervalMs: number;
@@ -56,6 +59,8 @@ const lockFigures = ["waiting", "roots", "longest_wait_ms"];
 interface Sample {
   at: number;
   figures: Record<string, number>;
+  /** The first of a recording: a look long before it does not tell from when on it was so. */
+  begins?: boolean;
 }
 
 /** The figures of one agent. */
@@ -82,21 +87,25 @@ export function series(database: Database, agentId: number, span: Span): SeriesA
   return { fromMs, toMs, groups, holes, pauses, bursts: spansOf(recorded), intervalMs };
 }
 
-/** A sample of a recording, with the row of its document. */
+/** A sample of a recording or a count before it, with the row of its document. */
 interface Recorded extends Sample {
   n: number;
+  type: string;
 }
 
-/** The samples of recordings, the earliest first. */
+/** The samples of recordings and the counts before them, the earliest first. */
 function recordedSamples(database: Database, agentId: number, { fromMs, toMs }: Span): Recorded[] {
   return database.all(
-    "SELECT at, n, figures FROM figure WHERE agent_id = ? AND type = ? AND at BETWEEN ? AND ? ORDER BY at DESC LIMIT ?",
-    ...[agentId, burstType, fromMs, toMs, limits.burstSamplesMax],
-  ).map((row) => ({ at: Number(row.at), n: Number(row.n), figures: JSON.parse(String(row.figures)) })).reverse();
+    `SELECT at, n, type, figures FROM figure WHERE agent_id = ? AND type IN (?, ?) AND at BETWEEN ? AND ?
+      ORDER BY at DESC LIMIT ?`,
+    ...[agentId, burstType, beforeBurstType, fromMs, toMs, limits.burstSamplesMax],
+  ).map(({ at, n, type, figures }): Recorded => (
+    { at: Number(at), n: Number(n), type: String(type), figures: JSON.parse(String(figures)) }
+  )).reverse();
 }
 
 function spansOf(recorded: readonly Recorded[]): Pause[] {
-  return [...Map.groupBy(recorded, ({ n }) => n).values()]
+  return [...Map.groupBy(recorded.filter(({ type }) => type === burstType), ({ n }) => n).values()]
     .map((samples) => ({ fromMs: samples[0]!.at, toMs: samples.at(-1)!.at }));
 }
 
@@ -104,9 +113,12 @@ function spansOf(recorded: readonly Recorded[]): Pause[] {
 function withRecorded(type: string, samples: Sample[], recorded: readonly Recorded[]): Sample[] {
   if (recorded.length === 0 || (type !== "pg_stat_activity" && type !== "pg_locks")) return samples;
   const isOf = (name: string) => lockFigures.includes(name) === (type === "pg_locks");
-  const added = recorded.map(({ at, figures }) => (
-    { at, figures: Object.fromEntries(Object.entries(figures).filter(([name]) => isOf(name))) }
-  ));
+  const begun = new Set<number>();
+  const added = recorded.map(({ at, n, type: storedAs, figures }) => {
+    const begins = storedAs === burstType && !begun.has(n);
+    if (begins) begun.add(n);
+    return { at, figures: Object.fromEntries(Object.entries(figures).filter(([name]) => isOf(name))), begins };
+  });
   return [...samples, ...added].sort((a, b) => a.at - b.at);
 }
 
@@ -140,9 +152,12 @@ function reduced(samples: Sample[], { fromMs, toMs, points }: Span, usualMs: num
 function averages(members: readonly Sample[]): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const { figures } of members) {
-    for (const [name, value] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + value / members.length;
+    for (const [name, value] of Object.entries(figures)) sums[name] = (sums[name] ?? 0) + value;
   }
-  return sums;
+  // A wait that is absent is zero; other figures are unknown to those that lack them.
+  const known = (name: string) =>
+    name.startsWith("wait ") ? members.length : members.filter(({ figures }) => name in figures).length;
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / known(name)]));
 }
 
 function columnsOf({ samples, usualMs }: Reduced, span: Span): Columns {
@@ -154,7 +169,8 @@ function columnsOf({ samples, usualMs }: Reduced, span: Span): Columns {
   };
   let lastMs = span.fromMs;
   for (const sample of samples) {
-    if (sample.at - lastMs > usualMs * holeIntervals) add(Math.round((lastMs + sample.at) / 2), null);
+    const apartMs = sample.begins ? limits.burstApartMs : usualMs * holeIntervals;
+    if (sample.at - lastMs > apartMs) add(Math.round((lastMs + sample.at) / 2), null);
     add(sample.at, sample);
     lastMs = sample.at;
   }

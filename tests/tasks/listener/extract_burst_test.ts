@@ -20,7 +20,7 @@ import { storeDocuments } from "../../support/stored_documents.ts";
 const minuteMs = 60_000;
 const firstMs = Date.parse("2026-11-21T10:00:00.000Z");
 const startMs = firstMs + 10 * minuteMs + 15_000;
-const { holder, waiter, holderPid, waiterPid, waiting, stormS, calmS } = burstFacts;
+const { holder, waiter, holderPid, waiterPid, waiting, stormS, calmS, beforeCount } = burstFacts;
 
 /** Twenty quiet minutes, with a recording between two of them. */
 function open(others = 0): Database {
@@ -36,8 +36,9 @@ function open(others = 0): Database {
 Deno.test("burstExtract has each sample's figures, with those who are counted and not listed", () => {
   const document = burstDocument(new GeneratedAgent({ host: "db1", random: seededRandom(3) }), startMs);
   assert.equal(createValidator()(document), null);
-  const { moments, figures, sightings } = extract(document, startMs);
+  const { moments: all, figures, sightings } = extract(document, startMs);
   assert.equal(figures, null);
+  const moments = all.filter(({ type }) => type === undefined);
   assert.deepEqual(moments.map(({ atMs }) => atMs - startMs), [...Array(stormS + calmS).keys()].map((s) => s * 1_000));
   assert.deepEqual(moments[5]!.figures, {
     ...{ "wait Lock:transactionid": 9, "wait Lock:not listed": waiting - 9, "wait not listed": 2 },
@@ -45,6 +46,18 @@ Deno.test("burstExtract has each sample's figures, with those who are counted an
     ...{ waiting, roots: 1, longest_wait_ms: 5_000 },
   });
   assert.deepEqual(new Set(sightings.map(({ correlationId }) => correlationId)), new Set([holder, waiter]));
+});
+
+Deno.test("burstExtract has the counts of the time before, by the kind of wait alone", () => {
+  const document = burstDocument(new GeneratedAgent({ host: "db1", random: seededRandom(3) }), startMs);
+  const before = extract(document, startMs).moments.filter(({ type }) => type !== undefined);
+  assert.deepEqual(before.map(({ atMs }) => atMs - startMs), [-10_000, -5_000]);
+  assert.deepEqual(before[0]!.figures, {
+    "wait CPU": 1,
+    "wait IO:not listed": 2,
+    "wait Lock:not listed": 2,
+    waiting: 2,
+  });
 });
 
 Deno.test("burstExtract keeps what a clock that is set says within the recording", () => {
@@ -55,13 +68,16 @@ Deno.test("burstExtract keeps what a clock that is set says within the recording
     "2036-01-01T00:00:00.000Z",
     "2026-99-99T00:00:00.000Z",
   ];
-  const { moments } = extract(document, startMs);
+  (document.data.before as { at: string }[])[0]!.at = "2020-01-01T00:00:00.000Z";
+  const { moments: all } = extract(document, startMs);
+  assert.equal(all[0]!.atMs - startMs, -60_000);
+  const moments = all.filter(({ type }) => type === undefined);
   assert.deepEqual(moments.slice(0, 3).map(({ atMs }) => atMs - startMs), [0, 120_000, 3_000]);
   // Two samples of one time are one, and the document is stored.
   samples[3]!.at = samples[0]!.at;
   const database = new Database(":memory:");
   storeDocuments(database, [document]);
-  assert.equal(database.get("SELECT count(*) AS count FROM figure")!.count, stormS + calmS - 2);
+  assert.equal(database.get("SELECT count(*) AS count FROM figure")!.count, stormS + calmS - 2 + beforeCount);
   database.close();
 });
 
@@ -108,13 +124,40 @@ Deno.test("series shows a recording by the second, and no hole for it", () => {
   assert.deepEqual(bursts, [{ fromMs: startMs, toMs: startMs + (stormS + calmS - 1) * 1_000 }]);
   assert.deepEqual([pauses, intervalMs], [[], minuteMs]);
   const { at, series: load } = groups.pg_stat_activity;
-  assert.equal(at.length, 20 + stormS + calmS);
+  assert.equal(at.length, 20 + beforeCount + stormS + calmS);
+  const before = at.indexOf(startMs - 5_000);
+  assert.deepEqual([load["wait IO:not listed"]![before], load["wait Lock:not listed"]![before]], [2, 2]);
   assert.equal(load["wait Lock:not listed"]![at.indexOf(startMs + 3_000)], waiting - 9);
-  assert.ok(load.backends!.every((value) => value !== null));
+  assert.equal(load.backends!.filter((value) => value === null).length, beforeCount, "a count does not tell of them");
   assert.equal(load.waiting, undefined);
   const locks = groups.pg_locks;
   assert.equal(locks.series.waiting![locks.at.indexOf(startMs + 3_000)], waiting);
   assert.ok(series(database, 1, { ...span, points: 20 }).groups.pg_locks.series.waiting!.some((value) => value! > 10));
+  database.close();
+});
+
+Deno.test("series draws no line to a recording from a cycle long before it", () => {
+  const database = new Database(":memory:");
+  const agent = new GeneratedAgent({ host: "db1", random: seededRandom(3), sessions: 1, statements: 1, entries: 0 });
+  for (let minute = 8; minute <= 12; minute++) storeDocuments(database, agent.cycle(firstMs + minute * minuteMs));
+  const document = burstDocument(agent, startMs);
+  storeDocuments(database, [{ ...document, data: { ...document.data, before: [] } }]);
+  const span = { fromMs: firstMs + 8 * minuteMs, toMs: firstMs + 12 * minuteMs, points: 1_000 };
+  for (const { at, series: columns } of Object.values(series(database, 1, span).groups).slice(0, 2)) {
+    const first = at.indexOf(startMs);
+    for (const values of Object.values(columns)) assert.equal(values[first - 1], null);
+    assert.ok(Object.values(columns).every((values) => values[first - 2] !== null));
+  }
+  database.close();
+});
+
+Deno.test("series averages over those that know a figure, where counts and samples share a step", () => {
+  const database = open();
+  const span = { fromMs: firstMs, toMs: firstMs + 19 * minuteMs, points: 5 };
+  const { backends } = series(database, 1, span).groups.pg_stat_activity.series;
+  const whole = series(database, 1, { ...span, points: 1_000 }).groups.pg_stat_activity.series.backends!;
+  const least = Math.min(...whole.filter((value) => value !== null));
+  assert.ok(backends!.every((value) => value === null || value >= least), `${backends}`);
   database.close();
 });
 
