@@ -53,7 +53,9 @@ export function createApi({ database, live, nowMs, stop }: ApiParts): Hono {
   api.get("/series", (context) => context.json(series(database, agent(context), span(context))));
   api.get("/statements", (context) => {
     const order = readWord(read(context), "order", statementOrders);
-    return context.json(statements(database, agent(context), { ...span(context), order }));
+    const bounds = { min: 1, max: limits.statementsListedMax, otherwise: 100 };
+    const limit = readInteger(read(context), "limit", bounds);
+    return context.json(statements(database, agent(context), { ...span(context), order, limit }));
   });
   api.get("/statements/:id", (context) => {
     const id = readInteger((name) => context.req.param(name), "id", { min: 1, max: idMax });

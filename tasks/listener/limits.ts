@@ -82,6 +82,9 @@ export const burstMomentMs = 30_000;
 /** Rows of a list in an answer. */
 export const rowsMax = 500;
 
+/** Statements in an answer that asks for all: as many as pg_stat_statements.max is by default. */
+export const statementsListedMax = 5_000;
+
 /** Documents that are opened to tell one request's story: four hours of a request that is seen every minute. */
 export const storyDocumentsMax = 240;
 

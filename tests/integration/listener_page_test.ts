@@ -386,6 +386,26 @@ Deno.test({ name: `a chart zooms by dragging, and the address has the span${need
   });
 });
 
+Deno.test({ name: `the page lists a hundred statements first, and all that are stored${needs}`, ignore }, async () => {
+  const many = new GeneratedAgent({ host: "many-statements", random: seededRandom(13), statements: 100 });
+  for (const cycle of [3, 2, 1]) {
+    const one = many.cycle(Date.now() - cycle * minuteMs).find(({ type }) => type === "pg_stat_statements")!;
+    const statements = one.data.statements as { queryid: string }[];
+    // Others in each.
+    for (const statement of statements) statement.queryid = `${cycle}${statement.queryid}`;
+    await post(one);
+  }
+  await using opened = await openPage(browser, base(), looks[0]!);
+  const { page, show, complaints } = opened;
+  await show(`#/statements?span=15m&agent=${agentId("many-statements")}`);
+  assert.equal(await page.locator("tbody tr").count(), 100);
+  const [, stored] = /These 100 lead, of (\d+) that are stored/.exec(await page.innerText("main")) ?? [];
+  await page.click('[data-key="all"]');
+  await waitFor("all of them", async () => await page.locator("tbody tr").count() === Number(stored));
+  assert.equal(await page.locator('[data-key="all"]').count(), 0);
+  assert.deepEqual(complaints, []);
+});
+
 Deno.test({ name: `documents of a type that the page does not know change nothing${needs}`, ignore }, async () => {
   const agent = new GeneratedAgent({ host: "of-tomorrow", random: seededRandom(10) });
   await post(agent.document("pg_tomorrow", Date.now(), { samples: [[1, 2]], sessions: "none" }));

@@ -15,6 +15,9 @@ import { bytes, clock, count, duration, oneLine, percent, plural } from "./forma
 import { spanChoice, table } from "./parts.js";
 import { addressOf, changeSettings, spanOf } from "./router.js";
 
+/** Statements in the table; a link brings all that are stored. */
+const shownFirst = 100;
+const shownMax = 5_000;
 /** A page of the server's buffers. */
 const blockBytes = 8_192;
 
@@ -78,8 +81,10 @@ async function mount(context) {
       return;
     }
     const order = route.settings.order ?? "timeMs";
+    const limit = route.settings.all === undefined ? shownFirst : shownMax;
+    const asked = { agent: context.agent?.id, from: fromMs, to: toMs, order, limit };
     /** @type {StatementsAnswer} */
-    const answer = await ask("statements", signal, { agent: context.agent?.id, from: fromMs, to: toMs, order });
+    const answer = await ask("statements", signal, asked);
     replace(root, heading("Statements"), list(answer, route.settings));
   };
   await draw();
@@ -90,7 +95,7 @@ async function mount(context) {
  * @param {StatementsAnswer} answer
  * @param {Record<string, string>} settings
  */
-function list({ statements, total, documents }, settings) {
+function list({ statements, count: stored, total, documents }, settings) {
   const chosen = settings.order ?? "timeMs";
   if (statements.length === 0) {
     return documents === 0
@@ -120,7 +125,20 @@ function list({ statements, total, documents }, settings) {
     title,
     h("span.hint", null, `from ${plural(documents, "reading")}; click a title to sort, a statement for its history`),
     table({ label: title, columns, stack: true }, rows),
+    allLink({ shown: statements.length, stored }, settings),
   );
+}
+
+/**
+ * @param {{ shown: number, stored: number }} counts
+ * @param {Record<string, string>} settings
+ */
+function allLink({ shown, stored }, settings) {
+  if (shown >= stored) return null;
+  const words = `These ${count(shown)} lead, of ${count(stored)} that are stored. `;
+  if (shown >= shownMax) return h("p.hint", null, words);
+  const href = addressOf("statements", { settings: { ...settings, all: 1 } });
+  return h("p.hint", null, words, h("a", { href, "data-key": "all" }, "Show all"));
 }
 
 /**

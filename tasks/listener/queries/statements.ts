@@ -27,21 +27,22 @@ export interface StatementWork extends Work {
 /** What {@link statements} answers with. */
 export interface StatementsAnswer {
   statements: StatementWork[];
+  /** How many there are in the span, listed or not. */
+  count: number;
   /** Of all statements of the span, those that are not listed among them. */
   total: Work;
   /** How many documents the figures come from. */
   documents: number;
 }
 
-const listedMax = 100;
 const sums = "sum(calls) AS calls, sum(timeMs) AS timeMs, sum(rows) AS rows, sum(blocks) AS blocks, " +
   "sum(reads) AS reads, sum(temp) AS temp, sum(wal) AS wal";
 
-/** The statements of an agent's server that did most. */
+/** The statements of an agent's server that did most, of those that are stored. */
 export function statements(
   database: Database,
   agentId: number,
-  { fromMs, toMs, order }: Omit<Span, "points"> & { order: StatementOrder },
+  { fromMs, toMs, order, limit }: Omit<Span, "points"> & { order: StatementOrder; limit: number },
 ): StatementsAnswer {
   const rows = database.all(
     `SELECT statement_id, ${sums} FROM statement_delta WHERE agent_id = ? AND at BETWEEN ? AND ?
@@ -51,13 +52,14 @@ export function statements(
   const works = rows.map((row) => ({ id: Number(row.statement_id), ...workOf(row) }));
   const total = workOf({});
   for (const work of works) for (const name of Object.keys(total) as StatementOrder[]) total[name] += work[name];
-  const listed = works.sort((a, b) => b[order] - a[order]).slice(0, listedMax);
+  const listed = works.sort((a, b) => b[order] - a[order]).slice(0, limit);
   const documents = database.get(
     "SELECT count(*) AS count FROM document WHERE agent_id = ? AND type = 'pg_stat_statements' AND at BETWEEN ? AND ?",
     ...[agentId, fromMs, toMs],
   );
   return {
     statements: listed.map((work) => ({ ...work, ...identityOf(database, work.id) })),
+    count: works.length,
     total,
     documents: Number(documents?.count ?? 0),
   };

@@ -70,8 +70,10 @@ Deno.test("createApi answers a day within bounds, and reads no table whole", asy
     }
   });
   await t.step("lists", async () => {
-    const { statements, total } = (await ask(`/statements?agent=1&${span}&order=calls`)).body;
-    assert.equal(statements.length, 4);
+    const { statements, total, count } = (await ask(`/statements?agent=1&${span}&order=calls`)).body;
+    assert.deepEqual([statements.length, count], [4, 4]);
+    const fewer = (await ask(`/statements?agent=1&${span}&order=calls&limit=3`)).body;
+    assert.deepEqual([fewer.statements.length, fewer.count, fewer.total], [3, 4, total]);
     assert.ok(statements[0].calls >= statements[1].calls && total.calls > statements[0].calls);
     const { entries, more, counts } = (await ask(`/log?agent=1&${span}&limit=50`)).body;
     assert.deepEqual([entries.length, more], [50, true]);
