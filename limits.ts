@@ -87,6 +87,8 @@ export const sequenceBlock = 20;
 export const heldBytesMax = 16 * 1024 * 1024;
 /** What can be read again from its source is held up to this share: the source keeps the rest. */
 export const heldShareOfSourced = 0.5;
+/** What a wake-up of the queue takes: the documents of a cycle are stored within it, the status half a second late. */
+export const wakeDelayMs = 1_000;
 /** Between two attempts to write again. */
 export const outboxProbeMs = 5_000;
 /** What an attempt writes first, beside the outbox: room for a few documents, so that it does not stop at once again. */

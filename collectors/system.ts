@@ -72,20 +72,16 @@ export class SystemCollector implements Collector {
   async collect({ signal }: CollectContext): Promise<Collection> {
     signal.throwIfAborted();
     const missing: Unavailable = {};
-    const [diskIo, networkIo, pressure, fileSystems] = await Promise.all([
-      this.#readDiskIo(),
-      this.#readNetworkIo(),
-      this.#readPressure(missing),
-      this.#fileSystemReader.read(this.#filesystems, signal),
-    ]);
+    const fileSystems = await this.#fileSystemReader.read(this.#filesystems, signal);
     signal.throwIfAborted();
+    const pressure = this.#readPressure(missing);
     this.#restraint.seePressure(pressure.cpu?.some.avg10 ?? 0);
     for (const [field, reason] of Object.entries(fileSystems.unavailable)) missing[`filesystems.${field}`] = reason;
     const data = {
       cpu: this.#readCpu(missing),
       memory: take(missing, "memory", this.#readMemory()),
-      disk_io: take(missing, "disk_io", diskIo),
-      network_io: take(missing, "network_io", networkIo),
+      disk_io: take(missing, "disk_io", this.#readDiskIo()),
+      network_io: take(missing, "network_io", this.#readNetworkIo()),
       pressure,
       filesystems: fileSystems.elements,
       unavailable: missing,
@@ -124,10 +120,10 @@ export class SystemCollector implements Collector {
     return read({ total, available, used, percent: round(100 * used / total) });
   }
 
-  async #readDiskIo() {
+  #readDiskIo() {
     const path = `${this.#procfsPath}/diskstats`;
     try {
-      return readDiskIo(await this.#machine.readTextFile(path, this.#procFileBytesMax), path);
+      return readDiskIo(this.#machine.readTextFile(path, this.#procFileBytesMax), path);
     } catch (error) {
       return unavailable(mountReason(path, { error, source: "/proc/diskstats" }));
     }
@@ -137,9 +133,9 @@ export class SystemCollector implements Collector {
    * Where the whole of a machine's /proc is mounted in a container, `net` in it is a link to the reader's own network:
    * that of process 1 is the machine's.
    */
-  async #readNetworkIo() {
-    const ofMachine = await this.#readNetworkFile(`${this.#procfsPath}/1/net/dev`);
-    return ofMachine ?? await this.#readNetworkFile(`${this.#procfsPath}/net/dev`) ??
+  #readNetworkIo() {
+    const ofMachine = this.#readNetworkFile(`${this.#procfsPath}/1/net/dev`);
+    return ofMachine ?? this.#readNetworkFile(`${this.#procfsPath}/net/dev`) ??
       unavailable(mountReason(`${this.#procfsPath}/net/dev`, {
         error: new Deno.errors.NotFound(),
         source: "/proc/1/net/dev",
@@ -147,27 +143,27 @@ export class SystemCollector implements Collector {
   }
 
   /** Null when there is no such file. */
-  async #readNetworkFile(path: string) {
+  #readNetworkFile(path: string) {
     try {
-      return readNetworkIo(await this.#machine.readTextFile(path, this.#procFileBytesMax), path);
+      return readNetworkIo(this.#machine.readTextFile(path, this.#procFileBytesMax), path);
     } catch (error) {
       return isNotFound(error) ? null : unavailable(mountReason(path, { error, source: "/proc/1/net/dev" }));
     }
   }
 
-  async #readPressure(missing: Unavailable): Promise<Record<PressureResource, Pressure | null>> {
+  #readPressure(missing: Unavailable): Record<PressureResource, Pressure | null> {
     const pressure: Record<PressureResource, Pressure | null> = { cpu: null, memory: null, io: null };
     for (const resource of pressureResources) {
       const field = `pressure.${resource}`;
-      pressure[resource] = take(missing, field, await this.#readPressureFile(pressurePath(resource)));
+      pressure[resource] = take(missing, field, this.#readPressureFile(pressurePath(resource)));
       if (pressure[resource]?.full === null) missing[`${field}.full`] = "This kernel does not count it";
     }
     return pressure;
   }
 
-  async #readPressureFile(path: string): Promise<Reading<Pressure>> {
+  #readPressureFile(path: string): Reading<Pressure> {
     try {
-      return readPressure(await this.#machine.readTextFile(path, this.#procFileBytesMax), path);
+      return readPressure(this.#machine.readTextFile(path, this.#procFileBytesMax), path);
     } catch (error) {
       return unavailable(pressureFailure(path, error));
     }

@@ -24,7 +24,7 @@ export interface HttpDeliveryOptions {
   /** PEM certificates to trust beside the well-known ones. */
   caCertificates: string[];
   userAgent: string;
-  clock: Pick<Clock, "now" | "sleep">;
+  clock: Pick<Clock, "now">;
 }
 
 /** Makes a way to the listener. Close it. */
@@ -51,13 +51,14 @@ async function send(
     // Trying again would hold up all that is behind it for ever.
     return { kind: "rejected", reason: `Cannot decompress the document: ${errorMessage(error)}`, status: null };
   }
+  using cut = new Cut(options.signal, options.timeoutMs);
   try {
-    const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
-    const request = { method: "POST", headers: createHeaders(entry, options), body };
+    const { client, url: { href } } = options;
+    const request = { method: "POST", headers: createHeaders(entry, options), body, client, signal: cut.signal };
     // A redirect is not followed: it would carry the key to a place that nobody configured.
-    const response = await fetch(options.url, { ...request, client: options.client, redirect: "manual", signal });
+    const response = await fetch(href, { ...request, redirect: "manual" });
     const outcome = readAnswer(response, options.clock.now());
-    await finishBody(response, options.clock);
+    await finishBody(response, cut);
     return outcome;
   } catch (error) {
     return readFailure(error, options);
@@ -81,10 +82,11 @@ export type ListenerAnswer =
 export async function probeListener(options: HttpDeliveryOptions, stop: AbortSignal): Promise<ListenerAnswer> {
   using client = Deno.createHttpClient({ caCerts: options.caCertificates });
   const headers = { "authorization": `Bearer ${options.apiKey}`, "user-agent": options.userAgent };
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(options.timeoutMs)]);
+  using cut = new Cut(stop, options.timeoutMs);
   try {
-    const response = await fetch(options.url, { method: "POST", headers, client, redirect: "manual", signal });
-    await finishBody(response, options.clock);
+    const request = { method: "POST", headers, client, signal: cut.signal };
+    const response = await fetch(options.url, { ...request, redirect: "manual" });
+    await finishBody(response, cut);
     const date = dateOf(response);
     const location = response.headers.get("location");
     return { kind: "answer", status: response.status, date, location };
@@ -94,16 +96,50 @@ export async function probeListener(options: HttpDeliveryOptions, stop: AbortSig
   }
 }
 
-function createHeaders(entry: OutboxEntry, options: HttpDeliveryOptions): Headers {
-  const headers = new Headers({
+function createHeaders(entry: OutboxEntry, options: HttpDeliveryOptions): Record<string, string> {
+  return {
     "authorization": `Bearer ${options.apiKey}`,
     "content-type": "application/json",
     "idempotency-key": entry.id,
     "user-agent": options.userAgent,
-  });
-  if (options.compression === "gzip") headers.set("content-encoding", "gzip");
-  return headers;
+    ...(options.compression === "gzip" ? { "content-encoding": "gzip" } : {}),
+  };
 }
+
+/**
+ * Cuts a request off: when the caller says so, or after a time, which can be set anew. One signal and one timer that ends
+ * with the request, where `AbortSignal.any` and `timeout` make three signals, and a timer that wakes an idle process later.
+ */
+class Cut implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #stop: AbortSignal;
+  readonly #onStop = () => this.#controller.abort(this.#stop.reason);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(stop: AbortSignal, timeoutMs: number) {
+    this.#stop = stop;
+    if (stop.aborted) this.#onStop();
+    stop.addEventListener("abort", this.#onStop);
+    this.within(timeoutMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** From now on, in place of the time that was set before. */
+  within(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#controller.abort(timeIsUp), ms);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#stop.removeEventListener("abort", this.#onStop);
+  }
+}
+
+const timeIsUp = new DOMException("The time is up", "TimeoutError");
 
 function readAnswer(response: Response, now: Date): Outcome {
   const { status } = response;
@@ -148,22 +184,25 @@ function parseHttpDate(text: string): number | null {
  * no more and has the connection dropped. The status has been read: whatever happens to the body changes nothing about
  * the outcome, or a listener with a wrong length would get the same document for ever.
  */
-async function finishBody(response: Response, clock: Pick<Clock, "sleep">): Promise<void> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return;
-  const read = new AbortController();
-  void clock.sleep(limits.answerBodyMs, read.signal).then(() => reader.cancel()).catch(() => undefined);
+async function finishBody(response: Response, cut: Cut): Promise<void> {
+  const { body, headers } = response;
+  const bytes = Number(headers.get("content-length") ?? Number.NaN);
   try {
-    for (let bytes = 0; bytes <= limits.answerBytesMax;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      bytes += value.length;
-    }
+    if (bytes === 0) return await body?.cancel();
+    cut.within(limits.answerBodyMs);
+    if (bytes <= limits.answerBytesMax) await response.bytes();
+    else await readSome(body);
   } catch {
     // The connection is gone, or the time is up.
-  } finally {
-    // Has the reader cancelled: nothing is left of a body that was read to its end.
-    read.abort();
+  }
+}
+
+/** Of a body whose length nobody has told, or that is long. */
+async function readSome(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > limits.answerBytesMax) return;
   }
 }
 
@@ -171,7 +210,7 @@ async function finishBody(response: Response, clock: Pick<Clock, "sleep">): Prom
 function readFailure(error: unknown, options: HttpDeliveryOptions): Outcome & { kind: "retry" } {
   const { host, href, origin, pathname } = options.url;
   const failure = { kind: "retry", status: null, retryAfterMs: null } as const;
-  if (error instanceof DOMException && error.name === "TimeoutError") {
+  if (error === timeIsUp) {
     return { ...failure, reason: `No answer from ${host} within ${options.timeoutMs} ms`, refused: null };
   }
   const message = errorMessage(error).replaceAll(href, origin + pathname);

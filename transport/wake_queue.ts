@@ -8,23 +8,29 @@
  * Invariants:
  *
  * - a message carries nothing; whoever hears it looks for itself;
- * - at most one is on its way: another would say the same.
+ * - at most one is on its way: another would say the same;
+ * - each takes a while, so that the documents of a cycle come to one: a message is half a millisecond of CPU. Who stores
+ *   documents in this process tells the sender beside it, at once.
  *
  * @module
  */
 
+import * as limits from "../limits.ts";
+
 /** A queue that says "look again". */
 export class WakeQueue {
   readonly #kv: Deno.Kv;
+  readonly #delayMs: number;
   #isQueued = false;
 
-  private constructor(kv: Deno.Kv) {
+  private constructor(kv: Deno.Kv, delayMs: number) {
     this.#kv = kv;
+    this.#delayMs = delayMs;
   }
 
   /** Opens an empty queue. Close it. */
-  static async open(): Promise<WakeQueue> {
-    return new WakeQueue(await Deno.openKv(":memory:"));
+  static async open({ delayMs = limits.wakeDelayMs } = {}): Promise<WakeQueue> {
+    return new WakeQueue(await Deno.openKv(":memory:"), delayMs);
   }
 
   /** Has `listen`'s handler called soon. */
@@ -32,7 +38,7 @@ export class WakeQueue {
     if (this.#isQueued) return;
     this.#isQueued = true;
     // Fails only when the queue has been closed meanwhile; then nobody listens.
-    this.#kv.enqueue({ wake: true }, deliveredOnce).catch(() => undefined);
+    this.#kv.enqueue({ wake: true }, { ...deliveredOnce, delay: this.#delayMs }).catch(() => undefined);
   }
 
   /** Calls `handle` for wake-ups, once for those that come together; resolves when the queue is closed. */

@@ -53,8 +53,12 @@ export class FileSystemReader {
 
   /** Of paths on the same file system the first one stands for all. */
   async read(paths: readonly string[], signal: AbortSignal): Promise<FileSystems> {
+    const { clock, answerMs } = this.#options;
     const unique = [...new Set(paths)];
-    const readings = await Promise.all(unique.map((path) => this.#readOne(path, signal)));
+    const done = new AbortController();
+    const late = clock.sleep(answerMs, AbortSignal.any([signal, done.signal]));
+    const readings = await Promise.all(unique.map((path) => this.#readOne(path, late)));
+    done.abort(null);
     const found: FileSystems = { elements: [], unavailable: {} };
     const devices = new Set<number>();
     for (const [index, path] of unique.entries()) {
@@ -66,21 +70,18 @@ export class FileSystemReader {
     return found;
   }
 
-  async #readOne(path: string, signal: AbortSignal): Promise<Reading<FileSystemSpace>> {
-    const { machine, clock, answerMs } = this.#options;
+  async #readOne(path: string, late: Promise<void>): Promise<Reading<FileSystemSpace>> {
+    const { machine, answerMs } = this.#options;
     if (this.#unanswered.has(path)) {
       return unavailable(`Cannot read ${path} because its file system has not answered since an earlier run`);
     }
     this.#unanswered.add(path);
-    const done = new AbortController();
     const answer = machine.fileSystem(path).then(read, (error) => unavailable(failureReason(path, error)))
       .finally(() => this.#unanswered.delete(path));
-    const late = clock.sleep(answerMs, AbortSignal.any([signal, done.signal])).then(() =>
+    const tooLate = late.then(() =>
       unavailable(`Cannot read ${path} because its file system did not answer within ${answerMs} ms`)
     );
-    const reading = await Promise.race([answer, late]);
-    done.abort();
-    return reading;
+    return await Promise.race([answer, tooLate]);
   }
 }
 

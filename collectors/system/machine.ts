@@ -36,7 +36,7 @@ export interface Machine {
   /** In bytes; `available` is the kernel's estimate of what programs could still get without swapping. */
   memory(): { total: number; available: number };
   /** The whole of a regular file; throws without reading further when it is longer than `bytesMax`. */
-  readTextFile(path: string, bytesMax: number): Promise<string>;
+  readTextFile(path: string, bytesMax: number): string;
   /** Of a path that exists. */
   fileSystem(path: string): Promise<FileSystemSpace>;
 }

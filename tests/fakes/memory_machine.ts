@@ -39,8 +39,7 @@ export class MemoryMachine implements Machine {
     return orThrow(this.memoryBytes);
   }
 
-  // deno-lint-ignore require-await -- What it throws must be a rejection.
-  async readTextFile(path: string, bytesMax: number): Promise<string> {
+  readTextFile(path: string, bytesMax: number): string {
     const text = orThrow(this.files.get(path) ?? new Deno.errors.NotFound(`No such file: ${path}`));
     if (text.length > bytesMax) throw new Error(`it must not be longer than ${bytesMax} bytes`);
     return text;

@@ -72,9 +72,30 @@ Deno.test("createHttpDelivery rejects a document that cannot be decompressed, an
 Deno.test("createHttpDelivery keeps one connection for request after request", async () => {
   await using listener = new ScriptedListener();
   const delivery = deliveryTo(listener.url);
-  for (let index = 0; index < 5; index++) await delivery.send(await entryOf(`${index}`), new AbortController().signal);
+  const answers = [null, "{}", "x".repeat(limits.answerBytesMax), "stream"];
+  for (const answer of [...answers, ...answers]) {
+    listener.script(() => new Response(answer === "stream" ? new Blob([answer]).stream() : answer));
+    const outcome = await delivery.send(await entryOf("one"), new AbortController().signal);
+    assert.deepEqual(outcome, { kind: "delivered" });
+  }
   delivery.close();
+  assert.equal(listener.received.length, 8);
   assert.equal(new Set(listener.received.map(({ clientPort }) => clientPort)).size, 1);
+});
+
+Deno.test("createHttpDelivery waits for a body that stops short of its length no longer than for others", async () => {
+  using socket = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const done = Promise.withResolvers<void>();
+  const answering = (async () => {
+    using connection = await socket.accept();
+    await connection.read(new Uint8Array(10_000));
+    await connection.write(new TextEncoder().encode("HTTP/1.1 202 Accepted\r\ncontent-length: 100\r\n\r\nshort"));
+    await done.promise;
+  })();
+  const outcome = await sendOnce(new URL(`http://127.0.0.1:${socket.addr.port}/`), { timeoutMs: 600_000 });
+  done.resolve();
+  await answering;
+  assert.deepEqual(outcome, { kind: "delivered" });
 });
 
 const readings: Record<Outcome["kind"], number[]> = {
