@@ -66,12 +66,29 @@ export const doctorCheckMs = 20_000;
 
 /** A document's JSON, uncompressed, in bytes. A larger one is refused and counted. */
 export const documentBytesMax = 16 * 1024 * 1024;
+/**
+ * So much is compressed in one go, within 1.5 ms, and a quarter of it unpacked. Deno's zlib works on the same thread when
+ * it is asked to do so step by step, for more than that, and takes a tenth longer.
+ */
+export const gzipInlineBytesMax = 256 * 1024;
 /** One stored piece of a document: Deno KV takes 65,536 bytes a value, serialisation included. */
 export const chunkBytesMax = 64_000;
 /** Pieces in one commit: Deno KV takes 819,200 bytes a commit, keys, header and a checkpoint included. */
 export const chunksPerCommitMax = 11;
 /** Deletions in one commit: Deno KV takes 1,000 mutations. */
 export const mutationsPerCommitMax = 900;
+/** Documents that are put in meanwhile share the next commit: a cycle's, and a few of the log's. */
+export const documentsPerCommitMax = 10;
+/** Bytes of JSON that are made ready for it at once, beside one larger document. */
+export const readiedBytesMax = 2 * 1024 * 1024;
+/** Delivered documents that are forgotten with the next commit: no more than these come twice after a crash, */
+export const settledTogetherMax = 50;
+/** nor any that was delivered so long before it. */
+export const settleDelayMs = 1_000;
+/** Deletions of theirs beside a commit's own mutations, within Deno KV's 1,000. */
+export const settledMutationsMax = 500;
+/** Documents that are kept in memory, as stored, until they are sent: those of two usual cycles. */
+export const recentBytesMax = 256 * 1024;
 /** What a stored document costs beside its pieces: key, header and index pages, counted towards the cap. */
 export const recordOverheadBytes = 512;
 /** Documents that the listener refused for good, kept for a look; the oldest goes first. */

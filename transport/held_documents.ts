@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { ReadyDocument } from "./kv_store.ts";
+import type { ReadyDocument } from "./kv_writer.ts";
 import type { Checkpoint } from "./outbox.ts";
 
 /** A draft that has no number yet; its data compressed. */

@@ -6,15 +6,17 @@
  */
 
 import * as limits from "../limits.ts";
-import type { Draft, Seal } from "./envelope.ts";
+import type { Draft, Seal, SealedDocument } from "./envelope.ts";
 import { compress, decompress } from "./gzip.ts";
 import { type Held, HeldDocuments, type HeldDraft } from "./held_documents.ts";
 import type { Books } from "./kv_books.ts";
 import type { Numbers } from "./kv_numbers.ts";
 import { storedBytes } from "./kv_records.ts";
-import type { KvStore, ReadyDocument } from "./kv_store.ts";
+import type { KvStore } from "./kv_store.ts";
+import type { ReadyDocument } from "./kv_writer.ts";
 import { emptyLedger, type LossLedger, type LossReason, withLost, withoutTold, withRange } from "./loss_ledger.ts";
 import type { Checkpoint, OutboxEntry, Put } from "./outbox.ts";
+import type { Settled } from "./settled.ts";
 
 /** What holding works with. */
 export interface HoldingOptions {
@@ -26,7 +28,15 @@ export interface HoldingOptions {
   heldBytesMax: number;
 }
 
-/** A draft with its number and id. */
+/** A draft with its number and id, in JSON. */
+export interface EncodedDraft {
+  document: Omit<SealedDocument, "json">;
+  tells: number | undefined;
+  /** In UTF-8. */
+  json: Uint8Array<ArrayBuffer>;
+}
+
+/** The same, compressed. */
 export interface SealedDraft {
   document: ReadyDocument;
   /** As it counts against the cap. */
@@ -52,19 +62,29 @@ export class Holding {
     return this.#held.numbered;
   }
 
-  /** Documents that had to go in this episode, and bytes that are held. */
-  get figures(): { heldBytes: number; droppedRecords: number } {
-    return { heldBytes: this.#held.bytes, droppedRecords: this.#droppedRecords };
+  /** Documents that had to go in this episode. */
+  get droppedRecords(): number {
+    return this.#droppedRecords;
   }
 
-  /** Makes a document of a draft. */
-  async seal(draft: Draft, sequence: number, checkpoints: readonly Checkpoint[]): Promise<SealedDraft> {
+  /** What the log says of an episode. */
+  get figures(): Record<string, number> {
+    const [held_records, held_bytes] = [this.#held.numbered, this.#held.bytes];
+    return { held_records, held_bytes, dropped_records: this.#droppedRecords };
+  }
+
+  /** Gives a draft its number and id. Throws what cannot be written as JSON. */
+  encode(draft: Draft, sequence: number): EncodedDraft {
     const { json, ...document } = this.#options.seal(draft, sequence);
-    const bytes = new TextEncoder().encode(json);
-    const gzip = await compress(bytes);
+    return { document, tells: draft.tells, json: new TextEncoder().encode(json) };
+  }
+
+  /** Makes a document of it that is ready to be stored. */
+  async seal({ document, tells, json }: EncodedDraft, checkpoints: readonly Checkpoint[]): Promise<SealedDraft> {
+    const gzip = await compress(json);
     const stored = storedBytes({ gzipBytes: gzip.length });
-    const isTooLarge = bytes.length > this.#options.documentBytesMax || stored > this.#options.maxBytes();
-    return { document: { ...document, gzip, tells: draft.tells, checkpoints }, bytes: stored, isTooLarge };
+    const isTooLarge = json.length > this.#options.documentBytesMax || stored > this.#options.maxBytes();
+    return { document: { ...document, gzip, tells, checkpoints }, bytes: stored, isTooLarge };
   }
 
   /**
@@ -85,7 +105,7 @@ export class Holding {
     if (!isSafe) return await this.#holdDraft(draft, checkpoints, leased);
     const { document, bytes, isTooLarge } = sealed?.document.sequence === books.state.nextSequence - 1
       ? sealed
-      : await this.seal(draft, books.state.nextSequence - 1, checkpoints);
+      : await this.seal(this.encode(draft, books.state.nextSequence - 1), checkpoints);
     if (isTooLarge) {
       this.#lose("too_large", document, bytes);
       this.#held.add({ document: null, draft: null, checkpoints });
@@ -150,7 +170,7 @@ export class Holding {
       next += dropped.records;
     }
     await this.#held.number(async (draft, checkpoints) => {
-      const { document } = await this.seal(await reopen(draft), next, checkpoints);
+      const { document } = await this.seal(this.encode(await reopen(draft), next), checkpoints);
       next += 1;
       return document;
     });
@@ -158,10 +178,10 @@ export class Holding {
   }
 
   /** Writes all that is held into the file, in order. What is written is not held any more, also when it throws then. */
-  async flush(store: KvStore, { leased }: { leased: number | null }): Promise<void> {
+  async flush(store: KvStore, beside: { leased: number | null; settled: Settled }): Promise<void> {
     await this.numberAll({ isSafe: true });
     for (let first = this.#held.first(); first !== null; first = this.#held.first()) {
-      await write(first, store, leased);
+      await write(first, store, beside);
       this.#held.shift();
     }
     this.#droppedRecords = 0;
@@ -211,12 +231,16 @@ export class Holding {
   }
 }
 
-async function write({ document, checkpoints }: Held, store: KvStore, leased: number | null): Promise<void> {
+async function write(
+  { document, checkpoints }: Held,
+  store: KvStore,
+  beside: { leased: number | null; settled: Settled },
+): Promise<void> {
   if (document === null) return await store.save(checkpoints);
   // A commit that was thought to have failed may have stored it.
   const stored = await store.header(document.sequence);
   if (stored?.id === document.id) return await store.save(checkpoints);
-  await store.put({ ...document, checkpoints }, { leased });
+  await store.put([{ ...document, checkpoints }], beside);
 }
 
 async function reopen({ type, timestamp, tells, gzip }: HeldDraft): Promise<Draft> {

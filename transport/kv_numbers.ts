@@ -64,12 +64,15 @@ export class Numbers implements Disposable {
     return this.#file?.note ?? this.#read;
   }
 
-  /** Reserves ahead, so that half a block is left whatever happens. Without a file the outbox alone keeps the numbers. */
-  async reserve(): Promise<void> {
-    const { nextSequence } = this.#books.state;
+  /**
+   * Reserves so many ahead that half a block is left behind them whatever happens. Without a file the outbox alone keeps
+   * the numbers.
+   */
+  async reserve(count: number): Promise<void> {
+    const last = this.#books.state.nextSequence + count - 1;
     const { note } = this;
-    if (note !== null && nextSequence + limits.sequenceBlock / 2 <= note.ceiling) return;
-    await this.#write({ exact: false }, { durable: true });
+    if (note !== null && last + limits.sequenceBlock / 2 <= note.ceiling) return;
+    await this.#write({ exact: false }, { durable: true, last });
   }
 
   /** Notes where the outbox is, after it was written. */
@@ -97,12 +100,13 @@ export class Numbers implements Disposable {
   }
 
   /** What is left out stays as it was noted. */
-  async #write(change: Partial<SequenceNote>, options: { durable: boolean }): Promise<boolean> {
+  async #write(change: Partial<SequenceNote>, options: { durable: boolean; last?: number }): Promise<boolean> {
     const file = this.#file;
     if (file === null) return false;
     const next = this.#books.state.nextSequence;
-    const isNear = next + limits.sequenceBlock / 2 > (file.note?.ceiling ?? 0);
-    const ceiling = isNear ? next + limits.sequenceBlock : file.note!.ceiling;
+    const { last = next } = options;
+    const isNear = last + limits.sequenceBlock / 2 > (file.note?.ceiling ?? 0);
+    const ceiling = isNear ? last + limits.sequenceBlock : file.note!.ceiling;
     const before = file.note ?? { exact: false, stored: next, settled: 0 };
     try {
       await file.write({ ...before, ...change, next, ceiling, totals: this.#books.totals() }, {

@@ -22,8 +22,8 @@ import { DamagedFile, type SavedDocument } from "./kv_salvage.ts";
 import type { Step, StoredBooks } from "./kv_state.ts";
 import { KvStore } from "./kv_store.ts";
 import { emptyLedger, parseLedger } from "./loss_ledger.ts";
-import type { NumberRanges } from "./number_ranges.ts";
 import type { SequenceNote } from "./sequence_file.ts";
+import type { Settled } from "./settled.ts";
 
 /** What an opening works with. */
 export interface OpeningOptions {
@@ -44,7 +44,7 @@ export interface Known {
   /** Documents in memory that have a number. */
   held: number;
   /** Documents that need no delivery any more although the file has them. */
-  settled: NumberRanges;
+  settled: Settled;
 }
 
 /** Opens the file and brings the books in line with it. Throws when it cannot be opened or written now. */
@@ -178,7 +178,10 @@ async function saveInto(
   const isCurrent = isRunning || takeBooks(books, { note, damaged, newerNext });
   const { nextSequence, quarantinedFiles, deliveredRecords } = books.state;
   const nothing = { records: 0, bytes: 0, rejectedKept: 0, rejectedBytes: 0 };
-  const counts = { quarantinedFiles: quarantinedFiles + 1, deliveredRecords: deliveredRecords + settled.size };
+  const counts = {
+    quarantinedFiles: quarantinedFiles + 1,
+    deliveredRecords: deliveredRecords + settled.deliveredRecords,
+  };
   books.enter({ change: { ...nothing, ...counts } });
   await removeDatabase(path);
   const { store } = await KvStore.open({ ...options, path });
@@ -252,7 +255,7 @@ function* withMarks(documents: Iterable<SavedDocument>, books: Books): Generator
 function* until(
   documents: Iterable<SavedDocument>,
   isLate: () => boolean,
-  settled: NumberRanges,
+  settled: Settled,
 ): Generator<SavedDocument> {
   for (const document of documents) {
     if (isLate()) return;

@@ -3,10 +3,11 @@
  *
  * Invariants beside those of `outbox.ts`:
  *
- * - while the file takes writes, documents are in it and nowhere else; while it does not, new ones wait in memory
+ * - while the file takes writes, every document that waits is in it; while it does not, new ones wait in memory
  *   (`held_documents.ts`), numbers in the file are below those in memory, and one probe at a time tries again;
  * - a document in memory can be sent once its number is safe (`kv_numbers.ts`);
- * - a document that is settled and cannot be deleted is not handed out again by this process.
+ * - a document that is settled is not handed out again by this process, and counts as delivered although it is deleted
+ *   only with a later commit, or when that can be done.
  *
  * @module
  */
@@ -17,13 +18,15 @@ import type { Log } from "../log.ts";
 import type { Draft, Seal } from "./envelope.ts";
 import { KvAccess } from "./kv_access.ts";
 import { Books } from "./kv_books.ts";
-import { Holding, type SealedDraft } from "./kv_holding.ts";
-import { parseHeader } from "./kv_records.ts";
+import { Holding } from "./kv_holding.ts";
+import { Intake } from "./kv_intake.ts";
+import { type Header, parseHeader } from "./kv_records.ts";
 import type { Step } from "./kv_state.ts";
 import type { KvStore } from "./kv_store.ts";
+import { withoutTold } from "./loss_ledger.ts";
 import { Mutex } from "./mutex.ts";
-import { NumberRanges } from "./number_ranges.ts";
 import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
+import { Settled } from "./settled.ts";
 import { WakeQueue } from "./wake_queue.ts";
 
 /** What an outbox is opened with. */
@@ -61,14 +64,16 @@ export async function openKvOutbox(options: KvOutboxOptions): Promise<Outbox> {
 
 class KvOutbox implements Outbox {
   #maxBytes: number;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #books = new Books();
   readonly #mutex = new Mutex();
   readonly #access: KvAccess;
   readonly #holding: Holding;
-  /** Settled, and still in the file because it could not be written; those that were refused with the reason. */
-  readonly #settled = new NumberRanges();
-  readonly #refused = new Map<number, string>();
+  readonly #intake: Intake;
+  readonly #settled = new Settled();
+  #isSettling = false;
+  readonly #closing = new AbortController();
   readonly #wakeUps: WakeQueue;
   /** The document that is being sent; it must not be evicted under the sender's hands. */
   #leased: number | null = null;
@@ -82,6 +87,7 @@ class KvOutbox implements Outbox {
     const books = this.#books;
     this.#maxBytes = options.maxBytes;
     const maxBytes = () => this.#maxBytes;
+    this.#clock = clock;
     this.#log = log;
     this.#access = new KvAccess({
       ...{ folder, maxBytes, books, clock, log, step },
@@ -89,11 +95,14 @@ class KvOutbox implements Outbox {
       exclusively: (task) => this.#mutex.run(task),
       known: () => ({ held: this.#holding.numbered, settled: this.#settled }),
       flush: (store) => this.#flush(store),
-      figures: () => this.#figures(),
+      figures: () => this.#holding.figures,
     });
-    const { numbers } = this.#access;
+    const [access, settled] = [this.#access, this.#settled];
+    const { numbers } = access;
     const { seal } = options;
-    this.#holding = new Holding({ books, numbers, seal, maxBytes, documentBytesMax, heldBytesMax });
+    const holding = new Holding({ books, numbers, seal, maxBytes, documentBytesMax, heldBytesMax });
+    this.#holding = holding;
+    this.#intake = new Intake({ books, access, holding, settled, maxBytes, leased: () => this.#leased, log });
   }
 
   /** Once, before anything else. */
@@ -107,11 +116,12 @@ class KvOutbox implements Outbox {
   }
 
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
-    return this.#mutex.run(async () => {
-      const put = await this.#put(draft, checkpoints);
+    const put = this.#intake.add(draft, checkpoints);
+    void this.#mutex.run(async () => {
+      await this.#intake.storeNext();
       this.#wakeUps.wake();
-      return put;
     });
+    return put;
   }
 
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
@@ -151,18 +161,19 @@ class KvOutbox implements Outbox {
         await this.#access.numbers.runAhead({ durable: false });
         return;
       }
-      const settled = await this.#write(async (store) => {
-        await store.settle([sequence]);
-        return true;
-      });
-      if (settled === null) await this.#remember(sequence);
+      const found = await this.#find(sequence);
+      if (found === "absent") return;
+      this.#settled.deliver(sequence, found);
+      this.#books.enter({ change: {}, losses: withoutTold(this.#books.losses, found?.tells ?? 0) });
+      await this.#settleSoon();
     });
   }
 
   reject(sequence: number, reason: string): Promise<void> {
     return this.#mutex.run(async () => {
       this.#leased = null;
-      if (!this.#holding.reject(sequence)) await this.#setAside(sequence, reason);
+      if (this.#settled.has(sequence) || this.#holding.reject(sequence)) return;
+      await this.#setAside(sequence, reason);
     });
   }
 
@@ -185,11 +196,12 @@ class KvOutbox implements Outbox {
     const { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords } = state;
     const lost = { evictedRecords, evictedBytes, rejectedRecords, quarantinedRecords, unstoredRecords };
     const loss = { ...lost, quarantinedFiles: state.quarantinedFiles, untold: this.#books.losses };
-    // Delivered, though the file could not be told.
-    const settled = this.#settled.size - this.#refused.size;
+    // Delivered, though the file has not been told.
+    const { deliveredRecords: settled, deliveredBytes } = this.#settled;
     const waiting = Math.max(0, records - settled) + this.#holding.numbered;
     const figures = { nextSequence, deliveredRecords: deliveredRecords + Math.min(records, settled) };
-    return { isReadable: this.#isReadable, records: waiting, bytes, maxBytes: this.#maxBytes, ...figures, loss };
+    const size = { records: waiting, bytes: Math.max(0, bytes - deliveredBytes), maxBytes: this.#maxBytes };
+    return { isReadable: this.#isReadable, ...size, ...figures, loss };
   }
 
   resize(maxBytes: number): void {
@@ -198,45 +210,11 @@ class KvOutbox implements Outbox {
 
   close(): Promise<void> {
     return this.#mutex.run(async () => {
+      this.#closing.abort();
+      await this.#settle();
       await this.#access.close();
       this.#wakeUps.close();
     });
-  }
-
-  async #put(draft: Draft, checkpoints: readonly Checkpoint[]): Promise<Put> {
-    const { numbers, isWritable } = this.#access;
-    let sealed: SealedDraft | null = null;
-    if (isWritable) {
-      await numbers.reserve();
-      sealed = await this.#holding.seal(draft, this.#books.state.nextSequence, checkpoints);
-      const put = await this.#store(sealed);
-      if (put !== null) return put;
-    }
-    const hadRoom = this.#holding.figures.droppedRecords === 0;
-    const put = await this.#holding.hold(draft, checkpoints, { sealed, leased: this.#leased });
-    if (hadRoom && this.#holding.figures.droppedRecords > 0) this.#log.error("buffer_memory_full", this.#figures());
-    return put;
-  }
-
-  async #store({ document, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {
-    const { id, sequence } = document;
-    const put = await this.#write<Put>(async (store) => {
-      if (!isTooLarge) {
-        const evicted = await store.put(document, { leased: this.#leased });
-        return { kind: "stored", id, sequence, bytes, evicted };
-      }
-      await store.refuse({ ...document, bytes }, document.checkpoints);
-      return { kind: "too_large", sequence, bytes };
-    });
-    if (put !== null) await this.#follow();
-    return put;
-  }
-
-  /** Notes how far the outbox is: up to which number everything is delivered, or lost and told. */
-  async #follow(): Promise<void> {
-    const first = await this.#access.attempt((store) => store.firstSequence(this.#settled));
-    const untold = this.#books.losses.ranges[0]?.from ?? Number.POSITIVE_INFINITY;
-    await this.#access.numbers.follow(Math.min(first ?? this.#books.state.nextSequence, untold) - 1);
   }
 
   async #write<T>(task: (store: KvStore) => Promise<T>): Promise<T | null> {
@@ -259,31 +237,37 @@ class KvOutbox implements Outbox {
       await store.setAside(sequence, reason);
       return true;
     });
-    if (done === null && await this.#remember(sequence)) this.#refused.set(sequence, reason);
+    if (done === null && await this.#find(sequence) !== "absent") this.#settled.refuse(sequence, reason);
   }
 
-  /** What cannot be deleted is not handed out again. Whether it is in the file, as far as that can be told. */
-  async #remember(sequence: number): Promise<boolean> {
-    const found = await this.#access.attempt(async (store) => ({ isThere: await store.header(sequence) !== null }));
-    const isThere = found?.isThere ?? true;
-    if (isThere) this.#settled.add(sequence);
-    return isThere;
+  /** The header of a document in the file; null when it is there as far as that can be told. */
+  async #find(sequence: number): Promise<Header | "absent" | null> {
+    return await this.#access.attempt(async (store) => await store.header(sequence) ?? "absent");
+  }
+
+  /** With the next document that is stored, or after a short time, or at once when there are many. */
+  async #settleSoon(): Promise<void> {
+    if (this.#settled.size >= limits.settledTogetherMax) return await this.#settle();
+    if (this.#isSettling || !this.#access.isWritable) return;
+    this.#isSettling = true;
+    void this.#clock.sleep(limits.settleDelayMs, this.#closing.signal).then(() =>
+      this.#mutex.run(async () => {
+        this.#isSettling = false;
+        await this.#settle();
+      })
+    );
+  }
+
+  async #settle(): Promise<void> {
+    if (!this.#settled.isEmpty) await this.#write((store) => store.settle(this.#settled));
   }
 
   /** First what leaves the file, for that makes room. */
   async #flush(store: KvStore): Promise<void> {
-    for (const [sequence, reason] of this.#refused) await store.setAside(sequence, reason);
-    this.#refused.clear();
-    await store.settle(this.#settled.numbers());
-    this.#settled.clear();
-    await this.#holding.flush(store, { leased: this.#leased });
-    await this.#follow();
+    await store.settle(this.#settled);
+    await this.#holding.flush(store, { leased: this.#leased, settled: this.#settled });
+    await this.#intake.follow();
     this.#isReadable = true;
     this.#wakeUps.wake();
-  }
-
-  #figures(): Record<string, unknown> {
-    const { heldBytes, droppedRecords } = this.#holding.figures;
-    return { held_records: this.#holding.numbered, held_bytes: heldBytes, dropped_records: droppedRecords };
   }
 }

@@ -6,21 +6,40 @@
 
 import * as limits from "../limits.ts";
 import * as records from "./kv_records.ts";
-import type { Header } from "./kv_records.ts";
+import type { Header, OutboxState } from "./kv_records.ts";
 import type { KvState } from "./kv_state.ts";
 import { withLost, withoutTold } from "./loss_ledger.ts";
 import type { Evicted } from "./outbox.ts";
+import type { RecentDocuments } from "./recent_documents.ts";
+import type { Settled } from "./settled.ts";
+
+/** What the room of an outbox is kept by. */
+export interface KvRoomOptions {
+  maxBytes: () => number;
+  recent: RecentDocuments;
+  /** Of a waiting document; null when there is none. */
+  header: (sequence: number) => Promise<Header | null>;
+}
 
 /** The room of an outbox: what is in it never passes the cap after a document was put in. */
 export class KvRoom {
   readonly #kv: Deno.Kv;
   readonly #state: KvState;
   readonly #maxBytes: () => number;
+  readonly #recent: RecentDocuments;
+  readonly #header: KvRoomOptions["header"];
 
-  constructor(kv: Deno.Kv, state: KvState, maxBytes: () => number) {
+  constructor(kv: Deno.Kv, state: KvState, { maxBytes, recent, header }: KvRoomOptions) {
     this.#kv = kv;
     this.#state = state;
     this.#maxBytes = maxBytes;
+    this.#recent = recent;
+    this.#header = header;
+  }
+
+  /** Whether `bytes` more fit as it is. */
+  fits(bytes: number): boolean {
+    return this.#state.value.bytes + bytes <= this.#maxBytes();
   }
 
   /** Evicts until `bytes` more fit: first what was rejected, then the oldest documents. */
@@ -39,7 +58,7 @@ export class KvRoom {
         }
         await this.#evict(batch);
         evicted.records += batch.length;
-        evicted.bytes += sum(batch.map(records.storedBytes));
+        evicted.bytes += bytesOf(batch);
       }
     }
     return evicted;
@@ -65,21 +84,61 @@ export class KvRoom {
     return batch;
   }
 
-  /** The listener has them. What they told of losses needs no telling any more. At most a commit's worth. */
-  async settle(batch: Header[]): Promise<void> {
+  /** The listener has all of them. */
+  async settleAll(settled: Settled): Promise<void> {
+    let batch: Header[] = [];
+    let mutations = 0;
+    for (const sequence of settled.numbers()) {
+      const header = settled.header(sequence) ?? await this.#header(sequence);
+      if (header === null) continue;
+      mutations += header.chunks + 1;
+      if (batch.length > 0 && mutations > limits.mutationsPerCommitMax) {
+        await this.settle(batch);
+        [batch, mutations] = [[], header.chunks + 1];
+      }
+      batch.push(header);
+    }
+    if (batch.length > 0) await this.settle(batch);
+    settled.clear();
+  }
+
+  /** Headers of what the listener has, for a commit that has more in it; null when they are too many for that. */
+  async headersOf(settled: Settled): Promise<Header[] | null> {
+    if (settled.refused.size > 0 || settled.size > limits.settledTogetherMax) return null;
+    const headers: Header[] = [];
+    let mutations = 0;
+    for (const sequence of settled.numbers()) {
+      const header = settled.header(sequence) ?? await this.#header(sequence);
+      if (header === null) continue;
+      headers.push(header);
+      mutations += header.chunks + 1;
+    }
+    return mutations > limits.settledMutationsMax ? null : headers;
+  }
+
+  /**
+   * Commits an operation, and with it that the listener has the documents of a batch. What they told of losses needs no
+   * telling any more. `added` are documents of the operation itself.
+   */
+  async settle(
+    batch: readonly Header[],
+    { operation = this.#kv.atomic(), change: further = {}, added = [] }: SettleOptions = {},
+  ): Promise<void> {
     const { bytes, records: waiting, deliveredRecords } = this.#state.value;
     const change = {
-      bytes: less(bytes, sum(batch.map(records.storedBytes))),
-      records: less(waiting, batch.length),
+      ...further,
+      bytes: less(bytes, bytesOf(batch)) + bytesOf(added),
+      records: less(waiting, batch.length) + added.length,
       deliveredRecords: deliveredRecords + batch.length,
     };
     const losses = withoutTold(this.#state.losses, Math.max(0, ...batch.map(({ tells }) => tells ?? 0)));
-    await this.#state.commit(this.#deletionOf("document", batch), { change, losses });
+    await this.#state.commit(withDeletionOf(operation, "document", batch), { change, losses });
+    this.#recent.removed(batch);
   }
 
   async #evict(batch: Header[]): Promise<void> {
     const { bytes, records: waiting, evictedRecords, evictedBytes } = this.#state.value;
-    const freed = sum(batch.map(records.storedBytes));
+    const freed = bytesOf(batch);
     const change = {
       bytes: less(bytes, freed),
       records: less(waiting, batch.length),
@@ -87,28 +146,20 @@ export class KvRoom {
       evictedBytes: evictedBytes + freed,
     };
     const losses = withLost(this.#state.losses, "evicted", batch.map(records.lostDocument));
-    await this.#state.commit(this.#deletionOf("document", batch), { change, losses });
+    await this.#state.commit(withDeletionOf(this.#kv.atomic(), "document", batch), { change, losses });
+    this.#recent.removed(batch);
   }
 
   /** Rejected documents are counted already. */
   async #forget(batch: Header[]): Promise<void> {
     const { bytes, rejectedKept, rejectedBytes } = this.#state.value;
-    const freed = sum(batch.map(records.storedBytes));
+    const freed = bytesOf(batch);
     const change = {
       bytes: less(bytes, freed),
       rejectedKept: less(rejectedKept, batch.length),
       rejectedBytes: less(rejectedBytes, freed),
     };
-    await this.#state.commit(this.#deletionOf("rejected", batch), { change });
-  }
-
-  #deletionOf(kind: "document" | "rejected", batch: Header[]): Deno.AtomicOperation {
-    const operation = this.#kv.atomic();
-    for (const { sequence, chunks } of batch) {
-      operation.delete([kind, sequence]);
-      for (let index = 0; index < chunks; index++) operation.delete(records.chunkKey(sequence, index));
-    }
-    return operation;
+    await this.#state.commit(withDeletionOf(this.#kv.atomic(), "rejected", batch), { change });
   }
 
   /** Moves a document from those that wait to those that were rejected, and keeps these within their bounds. */
@@ -125,6 +176,7 @@ export class KvRoom {
     };
     const losses = withLost(this.#state.losses, "rejected", [records.lostDocument(header)]);
     await this.#state.commit(operation, { change, losses });
+    this.#recent.removed([header]);
     while (this.#rejectedExcess() > 0) {
       const batch = await this.#oldestHeaders("rejected", { bytes: this.#rejectedExcess(), leased: null });
       if (batch.length === 0) return;
@@ -140,11 +192,30 @@ export class KvRoom {
   }
 }
 
+/** What is committed with documents that the listener has. */
+export interface SettleOptions {
+  operation?: Deno.AtomicOperation;
+  change?: Partial<OutboxState>;
+  added?: readonly Header[];
+}
+
+function withDeletionOf(
+  operation: Deno.AtomicOperation,
+  kind: "document" | "rejected",
+  batch: readonly Header[],
+): Deno.AtomicOperation {
+  for (const { sequence, chunks } of batch) {
+    operation.delete([kind, sequence]);
+    for (let index = 0; index < chunks; index++) operation.delete(records.chunkKey(sequence, index));
+  }
+  return operation;
+}
+
+function bytesOf(batch: readonly Header[]): number {
+  return batch.reduce((sum, header) => sum + records.storedBytes(header), 0);
+}
+
 /** Never below nothing: of a damaged document the size is not known. */
 function less(figure: number, by: number): number {
   return Math.max(0, figure - by);
-}
-
-function sum(figures: readonly number[]): number {
-  return figures.reduce((total, figure) => total + figure, 0);
 }

@@ -5,9 +5,8 @@
  * Invariants:
  *
  * - the books are written in the same commit as whatever they count (`kv_state.ts`);
- * - a document becomes visible with its header. Chunks that did not fit the header's commit are written before it, so
- *   a crash or a failed put leaves chunks of a number without a header, which the next start or put removes: they must
- *   not end up in another document;
+ * - a document becomes visible with its header (`kv_writer.ts`), and what is known of it without asking the file is
+ *   what the file says, or nothing (`recent_documents.ts`);
  * - the file never shrinks, so the cap counts stored bytes, never the file's size;
  * - the queue is not used: its thread ends the whole process when it cannot write (Deno 2.9.6).
  *
@@ -15,7 +14,6 @@
  */
 
 import * as limits from "../limits.ts";
-import type { SealedDocument } from "./envelope.ts";
 import type { Books, Entry } from "./kv_books.ts";
 import { readyFile } from "./kv_file.ts";
 import * as records from "./kv_records.ts";
@@ -23,9 +21,12 @@ import type { Header } from "./kv_records.ts";
 import { KvRoom } from "./kv_room.ts";
 import type { SavedDocument } from "./kv_salvage.ts";
 import { KvState, type Step, type StoredBooks } from "./kv_state.ts";
+import { KvWriter, type ReadyDocument, withCheckpoints } from "./kv_writer.ts";
 import { type LostDocument, withLost } from "./loss_ledger.ts";
 import type { NumberRanges } from "./number_ranges.ts";
 import type { Checkpoint, Evicted, OutboxEntry } from "./outbox.ts";
+import { RecentDocuments } from "./recent_documents.ts";
+import type { Settled } from "./settled.ts";
 
 /** What a store is opened with. */
 export interface KvStoreOptions {
@@ -36,27 +37,23 @@ export interface KvStoreOptions {
   step: Step;
 }
 
-/** A document that is ready to be stored. */
-export interface ReadyDocument extends Omit<SealedDocument, "json"> {
-  gzip: Uint8Array<ArrayBuffer>;
-  tells: number | undefined;
-  checkpoints: readonly Checkpoint[];
-}
-
 /** An open file. Close it. */
 export class KvStore {
   readonly #kv: Deno.Kv;
   readonly #state: KvState;
   readonly #room: KvRoom;
-  readonly #step: Step;
-  /** The number of a put that has failed: chunks of it may be in the file. */
-  #unfinished: number | null = null;
+  readonly #writer: KvWriter;
+  readonly #recent = new RecentDocuments(limits.recentBytesMax);
 
   private constructor(kv: Deno.Kv, options: KvStoreOptions) {
     this.#kv = kv;
-    this.#step = options.step;
     this.#state = new KvState(kv, options);
-    this.#room = new KvRoom(kv, this.#state, options.maxBytes);
+    this.#room = new KvRoom(kv, this.#state, {
+      maxBytes: options.maxBytes,
+      recent: this.#recent,
+      header: (sequence) => this.header(sequence),
+    });
+    this.#writer = new KvWriter(kv, { state: this.#state, room: this.#room, step: options.step });
   }
 
   /** Opens a file, or makes one. The books are not touched; `stored` is null for a new file. */
@@ -72,42 +69,29 @@ export class KvStore {
     }
   }
 
-  /** Makes room and stores a document with its checkpoints. */
-  async put(document: ReadyDocument, { leased }: { leased: number | null }): Promise<Evicted> {
-    await this.#removeUnfinished();
-    const evicted = await this.#room.make(records.storedBytes({ gzipBytes: document.gzip.length }), { leased });
-    this.#unfinished = document.sequence;
-    const { operation, entry } = await this.#writeChunks(document);
-    await this.#state.commit(withCheckpoints(operation, document.checkpoints), entry);
-    this.#unfinished = null;
+  /**
+   * Stores documents in one commit, with their checkpoints and the deletion of what is settled, and makes room first.
+   * Several must fit into one commit, and into what room there is. A large one is written in pieces before.
+   */
+  async put(
+    documents: readonly ReadyDocument[],
+    { leased, settled }: { leased: number | null; settled: Settled },
+  ): Promise<Evicted> {
+    await this.#writer.removeUnfinished();
+    const bytes = documents.reduce((sum, { gzip }) => sum + records.storedBytes({ gzipBytes: gzip.length }), 0);
+    // Before any goes for room: what is settled must not count as evicted.
+    const done = this.#room.fits(bytes - settled.deliveredBytes) ? await this.#room.headersOf(settled) : null;
+    if (done === null) await this.settle(settled);
+    const evicted = done === null ? await this.#room.make(bytes, { leased }) : { records: 0, bytes: 0 };
+    const stored = await this.#writer.write(documents, done ?? []);
+    settled.clear();
+    for (const document of stored) this.#recent.stored(document);
     return evicted;
   }
 
   /** Stores documents saved from another file, many in a commit, in order. They are counted as waiting. */
   async restore(documents: Iterable<SavedDocument>): Promise<void> {
-    let [operation, bytes, count, mutations] = [this.#kv.atomic(), 0, 0, 0];
-    const commit = async () => {
-      const { records: waiting, bytes: before } = this.#state.value;
-      await this.#state.commit(operation, { change: { records: waiting + count, bytes: before + bytes } });
-      [operation, bytes, count, mutations] = [this.#kv.atomic(), 0, 0, 0];
-    };
-    for (const { header, entry } of documents) {
-      const chunks = records.cutIntoChunks(entry.gzip, limits.chunkBytesMax);
-      const size = records.storedBytes(header);
-      const isFull = bytes + size > limits.chunkBytesMax * limits.chunksPerCommitMax ||
-        mutations + chunks.length >= limits.mutationsPerCommitMax;
-      if (count > 0 && isFull) await commit();
-      if (chunks.length > limits.chunksPerCommitMax) {
-        await this.put({ ...entry, tells: header.tells, checkpoints: [] }, { leased: null });
-        continue;
-      }
-      operation.set(records.documentKey(header.sequence), header);
-      for (const [index, chunk] of chunks.entries()) operation.set(records.chunkKey(header.sequence, index), chunk);
-      bytes += size;
-      count += 1;
-      mutations += chunks.length + 1;
-    }
-    if (count > 0) await commit();
+    await this.#writer.restore(documents);
   }
 
   /** Counts a document that is larger than what can be stored; its number is used up. */
@@ -140,7 +124,7 @@ export class KvStore {
   ): Promise<{ sequence: number; entry: OutboxEntry | null } | null> {
     const sequence = await this.firstSequence(settled, from);
     if (sequence === null) return null;
-    return { sequence, entry: await this.#read(sequence) };
+    return { sequence, entry: this.#recent.get(sequence)?.entry ?? await this.#read(sequence) };
   }
 
   /** The lowest number that waits, from one on. */
@@ -169,32 +153,27 @@ export class KvStore {
   }
 
   async #firstFrom(sequence: number): Promise<number | null> {
+    const known = this.#recent.firstFrom(sequence);
+    if (known !== undefined) return known;
+    let first: number | null = null;
     const waiting = { prefix: ["document"], start: records.documentKey(sequence) };
-    for await (const { key } of this.#kv.list(waiting, { limit: 1 })) return Number(key[1]);
-    return null;
+    for await (const { key } of this.#kv.list(waiting, { limit: 1 })) first = Number(key[1]);
+    this.#recent.found(sequence, first);
+    return first;
   }
 
   /** The header of a waiting document; null when there is none. */
   async header(sequence: number): Promise<Header | null> {
+    const known = this.#recent.get(sequence);
+    if (known !== null) return known.header;
     const { value } = await this.#kv.get(records.documentKey(sequence));
     return value === null ? null : records.parseHeader(value) ?? records.unreadableHeader(sequence);
   }
 
-  /** Forgets documents that the listener has. */
-  async settle(sequences: Iterable<number>): Promise<void> {
-    let batch: Header[] = [];
-    let mutations = 0;
-    for (const sequence of sequences) {
-      const header = await this.header(sequence);
-      if (header === null) continue;
-      mutations += header.chunks + 1;
-      if (batch.length > 0 && mutations > limits.mutationsPerCommitMax) {
-        await this.#room.settle(batch);
-        [batch, mutations] = [[], header.chunks + 1];
-      }
-      batch.push(header);
-    }
-    if (batch.length > 0) await this.#room.settle(batch);
+  /** Sets aside what the listener refused, and forgets what it has. */
+  async settle(settled: Settled): Promise<void> {
+    for (const [sequence, reason] of settled.refused) await this.setAside(sequence, reason);
+    await this.#room.settleAll(settled);
   }
 
   /** Evicts down to the cap: it may have been lowered since the documents were stored. */
@@ -235,54 +214,13 @@ export class KvStore {
     this.#kv.close();
   }
 
-  /** Writes what does not fit the last commit, and answers with what does. */
-  async #writeChunks(document: ReadyDocument): Promise<{ operation: Deno.AtomicOperation; entry: Entry }> {
-    const { sequence, gzip } = document;
-    const chunks = records.cutIntoChunks(gzip, limits.chunkBytesMax);
-    const header = records.headerOf(document, document);
-    let operation = this.#kv.atomic();
-    for (const [index, chunk] of chunks.entries()) {
-      if (index > 0 && index % limits.chunksPerCommitMax === 0) {
-        await this.#step("before pieces are written");
-        await operation.commit();
-        await this.#step("after pieces are written");
-        operation = this.#kv.atomic();
-      }
-      operation.set(records.chunkKey(sequence, index), chunk);
-    }
-    const { nextSequence, records: waiting, bytes } = this.#state.value;
-    const change = {
-      nextSequence: Math.max(nextSequence, sequence + 1),
-      records: waiting + 1,
-      bytes: bytes + records.storedBytes(header),
-    };
-    return { operation: operation.set(records.documentKey(sequence), header), entry: { change } };
-  }
-
-  async #removeUnfinished(): Promise<void> {
-    if (this.#unfinished === null) return;
-    // A commit that was reported as failed may have taken effect, and then keeps its chunks.
-    const { value } = await this.#kv.get(records.documentKey(this.#unfinished));
-    if (value === null) {
-      for await (const { key } of this.#kv.list({ prefix: ["chunk", this.#unfinished] })) await this.#kv.delete(key);
-    }
-    this.#unfinished = null;
-  }
-
   async #read(sequence: number): Promise<OutboxEntry | null> {
     const header = await this.header(sequence);
     if (header === null) return null;
     const chunks: unknown[] = [];
     for await (const chunk of this.#kv.list({ prefix: ["chunk", sequence] })) chunks.push(chunk.value);
-    return records.joinChunks(header, chunks);
+    const entry = records.joinChunks(header, chunks);
+    this.#recent.read(entry === null ? null : { header, entry });
+    return entry;
   }
-}
-
-function withCheckpoints(operation: Deno.AtomicOperation, checkpoints: readonly Checkpoint[]): Deno.AtomicOperation {
-  for (const { name, value } of checkpoints) {
-    const key = records.checkpointKey(name);
-    if (value === undefined) operation.delete(key);
-    else operation.set(key, value);
-  }
-  return operation;
 }

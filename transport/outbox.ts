@@ -100,7 +100,7 @@ export interface Outbox {
    * settled or asked again.
    */
   oldest(from?: number): Promise<OutboxEntry | null>;
-  /** The listener has it: forget it. */
+  /** The listener has it: forget it. A crash within a second or so may bring it again. */
   acknowledge(sequence: number): Promise<void>;
   /** The listener refused it for good: set it aside, bounded and counted. */
   reject(sequence: number, reason: string): Promise<void>;

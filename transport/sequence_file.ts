@@ -89,7 +89,8 @@ export class SequenceFile implements Disposable {
     const version = this.#version + 1;
     const slot = formatSlot({ version, note });
     await this.#step("before the sequence is noted");
-    await this.#file.seek((version % 2) * slotBytes, Deno.SeekMode.Start);
+    // Only the write goes to the disk, and so only it needs a thread.
+    this.#file.seekSync((version % 2) * slotBytes, Deno.SeekMode.Start);
     await writeAll(this.#file, slot);
     if (durable) await this.#file.syncData();
     await this.#step("after the sequence is noted");

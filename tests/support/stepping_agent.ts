@@ -60,6 +60,9 @@ await outbox.put(draftOf("refuse"), [{ name: "log:a", value: 1 }]);
 await putStatus(outbox);
 sender.wake();
 for (let index = 0; index < 3; index++) await outbox.put(draftOf("while sending", 10_000));
+// At once: most of these share a commit with the deletion of what was delivered meanwhile; one is stored alone.
+await Promise.all([1_000, 10_000, 800_000, 1_000].map((bytes) => outbox.put(draftOf("at once", bytes))));
+await Promise.all([1_000, 1_000, 1_000].map((bytes) => outbox.put(draftOf("at once", bytes))));
 await putStatus(outbox);
 sender.wake();
 await waitFor("an empty outbox", () => outbox.status().records === 0, { boundMs: 20_000 });

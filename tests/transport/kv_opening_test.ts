@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import { chunkKey, lossesKey } from "../../transport/kv_records.ts";
+import { chunkKey, documentKey, type Header, lossesKey } from "../../transport/kv_records.ts";
 import { type Account, accountLine } from "../support/ledger.ts";
 import { OutboxFolder, putStatus } from "../support/outbox_folder.ts";
 import { draftOf } from "../support/drafts.ts";
@@ -200,6 +200,22 @@ Deno.test("replaceStore cures damage that shows while the agent runs, and loses 
   const { loss } = outbox.status();
   assert(loss.quarantinedRecords + loss.rejectedRecords > 0 && loss.quarantinedRecords < sizes.length / 2);
   await outbox.close();
+});
+
+Deno.test("replaceStore carries a document over that was cut into other pieces", async () => {
+  await using folder = await OutboxFolder.create();
+  await folder.fill(sizes);
+  const kv = await Deno.openKv(folder.file);
+  const { value: piece } = await kv.get<Uint8Array>(chunkKey(2, 0));
+  const { value: header } = await kv.get<Header>(documentKey(2));
+  await kv.set(chunkKey(2, 0), piece!.slice(0, 1_000));
+  await kv.set(chunkKey(2, 1), piece!.slice(1_000));
+  await kv.set(documentKey(2), { ...header, chunks: 2 });
+  kv.close();
+  await folder.overwrite(2 * pageBytes, 100);
+  const result = await folder.openAndDrain();
+  assertExplained("other pieces", result);
+  assert.deepEqual([folder.log.of("outbox_quarantined").length, result.delivered], [1, sizes.length + 1]);
 });
 
 Deno.test("openStore carries 100 MB over from a damaged file within 10 s", async () => {

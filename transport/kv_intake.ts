@@ -1,0 +1,158 @@
+/**
+ * The way into the outbox: drafts that come while a commit is under way share the next one.
+ *
+ * Invariants:
+ *
+ * - drafts get their numbers in the order in which they came, and each its answer after the commit that has it;
+ * - a draft that cannot be stored for a reason of its own uses up no number, and takes no other with it;
+ * - documents share a commit only if all goes smoothly: what is large, needs room made or fails is stored alone.
+ *
+ * @module
+ */
+
+import * as limits from "../limits.ts";
+import type { Log } from "../log.ts";
+import type { Draft } from "./envelope.ts";
+import type { KvAccess } from "./kv_access.ts";
+import type { Books } from "./kv_books.ts";
+import type { Holding, SealedDraft } from "./kv_holding.ts";
+import type { Checkpoint, Evicted, Put } from "./outbox.ts";
+import type { Settled } from "./settled.ts";
+
+/** What an intake works with. */
+export interface IntakeOptions {
+  books: Books;
+  access: KvAccess;
+  holding: Holding;
+  settled: Settled;
+  maxBytes: () => number;
+  leased: () => number | null;
+  log: Log;
+}
+
+interface Waiting {
+  draft: Draft;
+  checkpoints: readonly Checkpoint[];
+  answer: PromiseWithResolvers<Put>;
+  /** Under a number that may have become another's since. */
+  sealed: SealedDraft | null;
+}
+
+const nothing: Evicted = { records: 0, bytes: 0 };
+
+/** Drafts on their way into the outbox. */
+export class Intake {
+  readonly #options: IntakeOptions;
+  #line: Waiting[] = [];
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a draft into the line; `storeNext` has to be called for each. Answers what became of it. */
+  add(draft: Draft, checkpoints: readonly Checkpoint[]): Promise<Put> {
+    const answer = Promise.withResolvers<Put>();
+    this.#line.push({ draft, checkpoints, answer, sealed: null });
+    return answer.promise;
+  }
+
+  /** Stores the first of the line, if there is one, and with it as many as one commit takes. One call at a time. */
+  async storeNext(): Promise<void> {
+    const group = this.#line.splice(0, limits.documentsPerCommitMax);
+    if (group.length > 1 && this.#options.access.isWritable && await this.#storeTogether(group)) return;
+    for (const { answer, ...one } of group) await this.#storeAlone(one).then(answer.resolve, answer.reject);
+  }
+
+  /** Notes how far the outbox is: up to which number everything is delivered, or lost and told. */
+  async follow(): Promise<void> {
+    const { access, books, settled } = this.#options;
+    const first = await access.attempt((store) => store.firstSequence(settled));
+    const untold = books.losses.ranges[0]?.from ?? Number.POSITIVE_INFINITY;
+    await access.numbers.follow(Math.min(first ?? books.state.nextSequence, untold) - 1);
+  }
+
+  /** Whether that worked; nothing has changed otherwise. Puts back into the line what is too much at once. */
+  async #storeTogether(group: Waiting[]): Promise<boolean> {
+    const { access, leased, settled } = this.#options;
+    try {
+      // The disk is waited for while the documents are compressed.
+      const reserving = access.numbers.reserve(group.length);
+      await this.#sealAll(group).finally(() => reserving);
+      if (!this.#fitTogether(group)) return false;
+      const documents = group.map(({ sealed }) => sealed!.document);
+      const stored = await access.attempt((store) => store.put(documents, { leased: leased(), settled }));
+      if (stored === null) return false;
+    } catch {
+      // One of them is to blame, and is told so when it is stored alone.
+      return false;
+    }
+    await this.follow();
+    for (const { answer, sealed } of group) {
+      const { document: { id, sequence }, bytes } = sealed!;
+      answer.resolve({ kind: "stored", id, sequence, bytes, evicted: nothing });
+    }
+    return true;
+  }
+
+  async #sealAll(group: Waiting[]): Promise<void> {
+    const { holding, books } = this.#options;
+    const { nextSequence } = books.state;
+    const sealing: Promise<void>[] = [];
+    let bytes = 0;
+    for (const [index, one] of group.entries()) {
+      if (bytes > limits.readiedBytesMax) {
+        this.#line.unshift(...group.splice(index));
+        break;
+      }
+      const encoded = holding.encode(one.draft, nextSequence + index);
+      bytes += encoded.json.length;
+      sealing.push(holding.seal(encoded, one.checkpoints).then((sealed) => void (one.sealed = sealed)));
+    }
+    await Promise.all(sealing);
+  }
+
+  #fitTogether(group: readonly Waiting[]): boolean {
+    const { books, settled, maxBytes } = this.#options;
+    if (group.some(({ sealed }) => sealed!.isTooLarge)) return false;
+    const bytes = group.reduce((sum, { sealed }) => sum + sealed!.bytes, 0);
+    if (bytes > limits.chunkBytesMax * limits.chunksPerCommitMax) return false;
+    return books.state.bytes - settled.deliveredBytes + bytes <= maxBytes();
+  }
+
+  async #storeAlone(one: Omit<Waiting, "answer">): Promise<Put> {
+    const { access, holding, books, leased, log } = this.#options;
+    const { draft, checkpoints } = one;
+    // A commit that failed for all of them may have taken effect: what has an id keeps it.
+    let { sealed } = one;
+    if (access.isWritable) {
+      await access.numbers.reserve(1);
+      const { nextSequence } = books.state;
+      if (sealed?.document.sequence !== nextSequence) {
+        sealed = await holding.seal(holding.encode(draft, nextSequence), checkpoints);
+      }
+      const put = await this.#store(sealed);
+      if (put !== null) return put;
+    }
+    const hadRoom = holding.droppedRecords === 0;
+    const put = await holding.hold(draft, checkpoints, { sealed, leased: leased() });
+    if (hadRoom && holding.droppedRecords > 0) log.error("buffer_memory_full", holding.figures);
+    return put;
+  }
+
+  async #store({ document, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {
+    const { access, leased, settled } = this.#options;
+    const { id, sequence } = document;
+    const put = await access.attempt<Put>(async (store) => {
+      if (!isTooLarge) {
+        const evicted = await store.put([document], { leased: leased(), settled });
+        return { kind: "stored", id, sequence, bytes, evicted };
+      }
+      // What the note calls settled has left the file.
+      await store.settle(settled);
+      await store.refuse({ ...document, bytes }, document.checkpoints);
+      return { kind: "too_large", sequence, bytes };
+    });
+    if (put !== null) await this.follow();
+    return put;
+  }
+}
