@@ -64,7 +64,10 @@ export class Books {
     const counted = records + held + deliveredRecords + evictedRecords + rejectedRecords + quarantinedRecords +
       unstoredRecords;
     const lost = nextSequence - 1 - counted;
-    if (lost < 0) return this.#takeBack(-lost);
+    if (lost < 0) {
+      this.takeBack(-lost);
+      return 0;
+    }
     if (lost === 0) return 0;
     const range: Omit<LossRange, "mark"> = {
       reason,
@@ -84,7 +87,7 @@ export class Books {
   }
 
   /** What is in the outbox again is not lost, nor delivered, as it was counted before. */
-  #takeBack(records: number): 0 {
+  takeBack(records: number): void {
     const change: Partial<OutboxState> = {};
     let rest = records;
     for (const name of ["quarantinedRecords", "unstoredRecords", "deliveredRecords"] as const) {
@@ -93,7 +96,6 @@ export class Books {
       rest -= taken;
     }
     this.enter({ change });
-    return 0;
   }
 
   /** For the file beside the outbox, without the losses that are not told yet: they are lost with the ledger. */

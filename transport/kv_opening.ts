@@ -77,7 +77,6 @@ async function reconcile(
     }
     if (note === null || note.next <= 1) return await store.save();
     books.merge(note.totals);
-    books.enter({ change: { deliveredRecords: deliveredAtLeast(note, stored?.value ?? null) } });
   }
   const from = stored?.value.nextSequence ?? (note?.settled ?? 0) + 1;
   if (stored !== null) {
@@ -86,6 +85,10 @@ async function reconcile(
   }
   books.enter({ change: { nextSequence: nextAfter(books, note, { isRunning, stored: stored?.value ?? null }) } });
   books.enter({ change: await store.count() });
+  // Not of a file that could not be written: it is what it was.
+  if (!isRunning && note !== null && stored !== null && stored.value.nextSequence < note.stored) {
+    books.takeBack(await waitingAgain(store, { note, records: books.state.records }));
+  }
   const to = books.state.nextSequence - 1;
   const lost = books.balance(held, { reason: "unstored", from, to });
   await store.save();
@@ -93,14 +96,18 @@ async function reconcile(
 }
 
 /**
- * A file that has lost its last writes has documents again that were delivered since: they are counted as waiting, so not
- * as delivered too. Not so when it could not be written: then it is what it was.
+ * How many documents of a file of an earlier time are counted otherwise already: delivered since, or told as lost. Up to
+ * `settled` all are; of those beyond it that are, any may be in the file, so that no loss is taken for a delivery.
  */
-function deliveredAtLeast(note: SequenceNote, stored: OutboxState | null): number {
-  const noted = note.totals.deliveredRecords;
-  if (stored === null || stored.nextSequence >= note.stored) return noted;
-  const since = Math.max(0, noted - stored.deliveredRecords);
-  return Math.max(stored.deliveredRecords, noted - Math.min(stored.records, since));
+async function waitingAgain(
+  store: KvStore,
+  { note, records }: { note: SequenceNote; records: number },
+): Promise<number> {
+  const { deliveredRecords, evictedRecords, rejectedRecords, quarantinedRecords, unstoredRecords } = note.totals;
+  const counted = deliveredRecords + evictedRecords + rejectedRecords + quarantinedRecords + unstoredRecords;
+  const settled = await store.countUpTo(note.settled);
+  const beyond = counted - note.settled;
+  return Math.max(0, settled + Math.min(beyond, records - settled));
 }
 
 function nextAfter(
@@ -193,9 +200,9 @@ async function saveInto(
       const documents = damaged.documents({ from, to: nextSequence - 1 });
       const saved = until(documents, () => clock.monotonicMs() > deadlineMs, settled);
       await store.restore(withMarks(saved, books));
-      // Of an earlier time: what was delivered since is waiting again.
-      const again = isCurrent || note === null ? 0 : await store.countUpTo(note.settled);
-      books.enter({ change: { deliveredRecords: Math.max(0, books.state.deliveredRecords - again) } });
+      if (!isCurrent && note !== null) {
+        books.takeBack(await waitingAgain(store, { note, records: books.state.records }));
+      }
     }
     // Without a note the last document that was saved tells at least how far numbers went.
     const last = await store.lastSequence();

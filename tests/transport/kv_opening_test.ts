@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { removeDatabase } from "../../transport/kv_file.ts";
 import { chunkKey, documentKey, type Header, lossesKey } from "../../transport/kv_records.ts";
 import { type Account, accountLine } from "../support/ledger.ts";
 import { OutboxFolder, putStatus } from "../support/outbox_folder.ts";
@@ -125,6 +126,32 @@ Deno.test("openStore tells what went with a damaged file until the listener has 
   assert(outbox.status().loss.quarantinedRecords >= sizes.length - 10);
   await outbox.close();
 });
+
+for (const isDamaged of [false, true]) {
+  const what = isDamaged ? "a damaged file" : "a file";
+  Deno.test(`openStore takes no loss for a delivery in ${what} of before documents went out past the backlog`, async () => {
+    await using folder = await OutboxFolder.create();
+    await folder.fill([1_000, 1_000, 1_000, 1_000, 1_000]);
+    const before = await Deno.readFile(folder.file);
+    const outbox = await folder.open();
+    for (const name of ["lost", "lost, too"]) await outbox.put(draftOf(name));
+    // As the fresh lane does; the listener gets them again with those before.
+    for (const sequence of [4, 5]) {
+      await outbox.oldest(sequence);
+      await outbox.acknowledge(sequence);
+    }
+    await outbox.close();
+    await removeDatabase(folder.file);
+    await Deno.writeFile(folder.file, before);
+    if (isDamaged) {
+      using file = new DatabaseSync(folder.file);
+      file.exec("insert into kv (k, v, v_encoding, version) values (x'00', x'01', 2, 1)");
+    }
+    const result = await folder.openAndDrain();
+    assertExplained("of before the fresh lane", result);
+    assert.deepEqual([result.delivered, result.captured], [6, 8]);
+  });
+}
 
 Deno.test("openStore tells of losses anew whose ledger cannot be read before anybody was told", async () => {
   await using folder = await OutboxFolder.create();
