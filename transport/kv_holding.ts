@@ -59,8 +59,7 @@ export class Holding {
 
   /** Makes a document of a draft. */
   async seal(draft: Draft, sequence: number, checkpoints: readonly Checkpoint[]): Promise<SealedDraft> {
-    const { json, ...document } = this.#options.seal(draft, sequence);
-    const bytes = new TextEncoder().encode(json);
+    const { json: bytes, ...document } = this.#options.seal(draft, sequence);
     const gzip = await compress(bytes);
     const stored = storedBytes({ gzipBytes: gzip.length });
     const isTooLarge = bytes.length > this.#options.documentBytesMax || stored > this.#options.maxBytes();
