@@ -44,8 +44,7 @@ export class LogFamily {
   readonly #siblings: Siblings;
   #queue: Generation[] = [];
   #restored: GenerationState[];
-  /** Wall time of the look before. */
-  #lookedMs: number;
+  #lookedMs: number; // Wall time of the look before.
   #isGone = false; // Nothing has the name at the moment.
   #isUnsure = false; // The last look has failed: what the file that is held open has become is not known.
   /** Something is followed that the look before did not know of. */
