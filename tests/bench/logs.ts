@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { LogFormat } from "../../collectors/logs/log_parser.ts";
 import type { Figure } from "./figures.ts";
 import { median } from "./figures.ts";
@@ -145,7 +145,8 @@ async function endToEnd(written: WrittenLogs, { format, entries }: { format: Log
  */
 async function pgbadger({ files, prefix }: WrittenLogs, format: LogFormat): Promise<number | null> {
   const file = files[format];
-  const report = `${file}.html`;
+  // Not beside the file: a name with `.json` in it means another kind of report to pgbadger.
+  const report = join(dirname(file), "report.html");
   const prefixOption = format === "stderr" ? ["--prefix", prefix] : [];
   const args = ["--quiet", "--format", pgbadgerFormats[format], ...prefixOption, "--outfile", report, file];
   try {
