@@ -306,6 +306,11 @@ export const logSessionsMax = 1_000;
 export const logLocalTimesMax = 1_000;
 /** What is read of a log file at once. */
 export const logBlockBytes = 256 * 1024;
+/**
+ * And parsed at once: the entries of a piece are JSON before the next one is parsed. Of a whole block they would still be
+ * there whenever garbage is collected, and moving them takes a third of the time that a log is read in.
+ */
+export const logPieceBytes = 32 * 1024;
 
 // Of following logs.
 

@@ -159,7 +159,7 @@ export class Agent {
       const put = await outbox.put(draft);
       // The queue says the same a little later; a wake-up too many costs nothing.
       this.#sender.wake();
-      logPut(put, draft.type, log);
+      logPut(put, { type: draft.type }, log);
     } catch (error) {
       log.error("document_not_stored", { type: draft.type, error: errorMessage(error) });
       throw error;

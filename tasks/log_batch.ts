@@ -4,13 +4,24 @@
  * @module
  */
 
-import { detachEntry, type LogEntry } from "../collectors/logs/entry.ts";
+import type { LogEntry } from "../collectors/logs/entry.ts";
 import type { FamilyState } from "../collectors/logs/log_family_state.ts";
 import * as limits from "../limits.ts";
+import { ReadyJson } from "../transport/envelope.ts";
 
-/** Collects entries until it is time to send them. */
+/**
+ * Collects entries until it is time to send them. Those of one read become JSON together, and are not kept; it is bytes
+ * outside of V8's heap, for a text of this size would be collected with all that is old.
+ */
 export class LogBatch {
+  /** Of what is being read. */
   #entries: LogEntry[] = [];
+  /** JSON of those before: the array without its end. */
+  #json = new JsonBytes();
+  /** Of the batch before, which has been stored when this one is taken. */
+  #spare = new JsonBytes();
+  #count = 0;
+  #levels: Record<string, number> = {};
   #bytes = 0;
   #dropped = 0;
   #firstMs: number | null = null;
@@ -19,7 +30,7 @@ export class LogBatch {
   #states = new Map<string, FamilyState>();
 
   get isEmpty(): boolean {
-    return this.#entries.length === 0 && this.#dropped === 0;
+    return this.#count === 0 && this.#dropped === 0;
   }
 
   /** Whether there is something to store, be it only a position. */
@@ -28,12 +39,13 @@ export class LogBatch {
   }
 
   get isFull(): boolean {
-    return this.#entries.length >= limits.logBatchEntriesMax || this.#bytes >= limits.logBatchBytesMax;
+    return this.#count >= limits.logBatchEntriesMax || this.#bytes >= limits.logBatchBytesMax;
   }
 
   add(entry: LogEntry, nowMs: number): void {
-    // Between entries that are dropped, few keep many blocks of the file.
-    this.#entries.push(this.#dropped > 0 ? detachEntry(entry) : entry);
+    this.#entries.push(entry);
+    this.#count += 1;
+    this.#levels[entry.level] = (this.#levels[entry.level] ?? 0) + 1;
     this.#bytes += sizeOf(entry);
     this.#firstMs ??= nowMs;
     if (entry.correlation_id !== null) this.#correlatedMs ??= nowMs;
@@ -45,8 +57,9 @@ export class LogBatch {
     this.#firstMs ??= nowMs;
   }
 
-  /** What to store for a log once everything added so far is safe. */
+  /** What to store for a log once everything added so far is safe. The entries and their block are let go. */
   note(state: FamilyState): void {
+    this.#write();
     this.#states.set(state.path, state);
   }
 
@@ -56,20 +69,65 @@ export class LogBatch {
       (this.#firstMs !== null && nowMs - this.#firstMs >= limits.logBatchMs);
   }
 
-  /** The document's data and what goes with it; the batch begins anew. */
+  /**
+   * The document's data and what goes with it; the batch begins anew. The data is good until the batch after this one is
+   * taken.
+   */
   take(): { data: Record<string, unknown>; count: number; states: FamilyState[] } {
-    const levels: Record<string, number> = {};
-    for (const { level } of this.#entries) levels[level] = (levels[level] ?? 0) + 1;
-    const count = this.#entries.length;
-    const data = { entries: this.#entries, count, levels, dropped: this.#dropped };
+    this.#write();
+    const [count, dropped] = [this.#count, this.#dropped];
+    const data = { entries: new ReadyJson(this.#json.end()), count, levels: this.#levels, dropped };
     const states = [...this.#states.values()];
-    [this.#entries, this.#bytes, this.#dropped, this.#firstMs, this.#correlatedMs] = [[], 0, 0, null, null];
+    [this.#json, this.#spare] = [this.#spare, this.#json];
+    [this.#count, this.#levels, this.#bytes, this.#dropped] = [0, {}, 0, 0];
+    [this.#firstMs, this.#correlatedMs] = [null, null];
     this.#states = new Map();
     return { data, count, states };
   }
+
+  #write(): void {
+    if (this.#entries.length === 0) return;
+    this.#json.add(JSON.stringify(this.#entries));
+    this.#entries = [];
+  }
 }
 
-function sizeOf(entry: LogEntry): number {
-  const { message, detail, hint, context, statement } = entry;
-  return 400 + [message, detail, hint, context, statement].reduce((sum, text) => sum + (text?.length ?? 0), 0);
+const [openBracket, comma, closeBracket] = [0x5b, 0x2c, 0x5d];
+const encoder = new TextEncoder();
+
+/** Arrays in JSON, one behind the other in one array. */
+class JsonBytes {
+  #bytes = new Uint8Array(0);
+  #length = 0;
+
+  /** Takes an array in JSON that is not empty. */
+  add(json: string): void {
+    // UTF-8 has three bytes for each unit of UTF-16 at most.
+    const length = this.#length + 3 * json.length;
+    if (length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = larger;
+    }
+    // Over the end of what is there: `[a]` and `[b]` are `[a[b]`, and the bracket in the middle becomes a comma.
+    const start = Math.max(0, this.#length - 1);
+    this.#length = start + encoder.encodeInto(json, this.#bytes.subarray(start)).written;
+    if (start > 0) this.#bytes[start] = comma;
+  }
+
+  /** The array; what is added afterwards begins a new one in its place. */
+  end(): Uint8Array {
+    if (this.#length === 0) return Uint8Array.of(openBracket, closeBracket);
+    const bytes = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    return bytes;
+  }
 }
+
+function sizeOf({ message, detail, hint, context, statement }: LogEntry): number {
+  return entryBytes + message.length + (detail?.length ?? 0) + (hint?.length ?? 0) + (context?.length ?? 0) +
+    (statement?.length ?? 0);
+}
+
+/** Of an entry beside its texts, about. */
+const entryBytes = 400;

@@ -237,7 +237,7 @@ export class LogRun {
     if (count === 0 && data.dropped === 0) await outbox.saveCheckpoints(checkpoints);
     else {
       const put = await outbox.put({ type: "pg_log", timestamp: clock.now(), data }, checkpoints);
-      logPut(put, "pg_log", log);
+      logPut(put, { type: "pg_log", entries: count }, log);
     }
     this.#taken = null;
     onStored();

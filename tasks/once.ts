@@ -31,7 +31,7 @@ export async function run(context: CommandContext): Promise<number> {
   const runs = collectorsOf(config, { database, log, clock, command: "once" }).map((collector) =>
     new CollectorRun({
       collector,
-      capture: (draft) => context.print(seal(draft, ++sequence).json + "\n"),
+      capture: (draft) => context.print(new TextDecoder().decode(seal(draft, ++sequence).json) + "\n"),
       clock,
       log,
       intervalMs: config.collection.intervalS * 1_000,

@@ -76,7 +76,7 @@ export class Holding {
   /** Gives a draft its number and id. Throws what cannot be written as JSON. */
   encode(draft: Draft, sequence: number): EncodedDraft {
     const { json, ...document } = this.#options.seal(draft, sequence);
-    return { document, tells: draft.tells, json: new TextEncoder().encode(json) };
+    return { document, tells: draft.tells, json };
   }
 
   /** Makes a document of it that is ready to be stored. */

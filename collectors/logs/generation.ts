@@ -3,6 +3,7 @@
  *
  * - What is read is parsed only if the file still begins as before once it has been read: one that was truncated and
  *   written anew beyond our position is another generation.
+ * - A block is parsed in pieces, each when it is asked for; nothing else is done with the file before the last of them.
  * - Only the file that is meant is read, never another one that has got its name.
  *
  * @module
@@ -19,7 +20,6 @@ import {
   readBeginning,
   readFirstBytes,
   statLogFile,
-  without,
 } from "./log_files.ts";
 import { fileStart, type LogParser, type LogRecord, type ResumePoint } from "./log_parser.ts";
 
@@ -56,6 +56,10 @@ export class Generation {
   #resume: ResumePoint;
   #open: { file: Deno.FsFile; parser: LogParser | null } | null = null;
   #readBytes: number;
+  /** Of the block that was read last, what has not been parsed. */
+  #unparsed: Uint8Array | null = null;
+  #buffer: Uint8Array | null = null;
+  #pieceBytes = limits.logPieceBytes;
   #isAbandoned = false;
   #isMisplaced = false;
   #isRewritten = false;
@@ -96,26 +100,49 @@ export class Generation {
     return { path, dev, ino, head, size, resume: this.#resume, isLost: this.#isAbandoned };
   }
 
-  /** Reads the next block; null when there is none at the moment. Throws what the file system says. */
+  /**
+   * Reads the next block and parses its first piece; null when there is none at the moment. The others are `parseOn`'s.
+   * Throws what the file system says.
+   */
   async read(createParser: CreateParser): Promise<LogRecord[] | null> {
     if (this.#isAbandoned || this.#isRewritten) return null;
     const open = await this.#opened();
     if (open === null) return null;
-    const buffer = takeBuffer();
+    this.#buffer ??= takeBuffer();
     try {
-      const bytes = await open.file.read(buffer);
-      if (bytes === null || !await this.#isStillSame(open.file, this.#readBytes + bytes)) return null;
-      const block = buffer.subarray(0, bytes);
+      const bytes = await open.file.read(this.#buffer);
+      if (bytes === null || !await this.#isStillSame(open.file, this.#readBytes + bytes)) {
+        this.#releaseBuffer();
+        return null;
+      }
+      const block = this.#buffer.subarray(0, bytes);
       this.#readBytes += bytes;
       this.size = Math.max(this.size, this.#readBytes);
       open.parser ??= createParser(this.#resume, block);
-      return this.#advance(open.parser.push(block));
+      this.#unparsed = block;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    return this.parseOn();
+  }
+
+  /** Parses the next piece of the block that was read; null when there is none left. */
+  parseOn(): LogRecord[] | null {
+    const parser = this.#open?.parser;
+    const block = this.#unparsed;
+    if (block === null || !parser) return null;
+    try {
+      const records = parser.push(block.subarray(0, this.#pieceBytes));
+      this.#unparsed = block.length > this.#pieceBytes ? block.subarray(this.#pieceBytes) : null;
+      // A long record is looked at again with each piece that is not its last.
+      this.#pieceBytes = records.length === 0 ? 2 * this.#pieceBytes : limits.logPieceBytes;
+      if (this.#unparsed === null) this.#releaseBuffer();
+      return this.#advance(records);
     } catch (error) {
       // What was read and not parsed is read again.
       this.close();
       throw error;
-    } finally {
-      spareBuffer = buffer;
     }
   }
 
@@ -196,6 +223,8 @@ export class Generation {
   close(): void {
     this.#open?.file.close();
     this.#open = null;
+    this.#unparsed = null;
+    this.#releaseBuffer();
     this.#readBytes = this.#resume.offset;
   }
 
@@ -223,33 +252,15 @@ export class Generation {
     return !this.#isRewritten;
   }
 
+  #releaseBuffer(): void {
+    spareBuffer = this.#buffer ?? spareBuffer;
+    this.#buffer = null;
+  }
+
   #advance(records: LogRecord[]): LogRecord[] {
     this.#resume = this.#open?.parser?.resume ?? this.#resume;
     return records;
   }
-}
-
-/**
- * Where a stored generation is now: under its inode, else as a copy with the same head that reaches far enough. Throws
- * when the file with its inode cannot be read; others that cannot be read are none of its copies, as far as we can tell.
- */
-export async function findGeneration(
-  state: GenerationState,
-  files: readonly LogFileInfo[],
-): Promise<LogFileInfo | null> {
-  const fitting = files.filter(({ size }) => size >= state.resume.offset);
-  const byInode = fitting.find((file) => isSameFile(file, state));
-  if (state.head.bytes === 0) return byInode ?? null;
-  if (byInode !== undefined && await hasHead(byInode, state.head)) return byInode;
-  for (const file of without(byInode ?? null, fitting)) {
-    if (await hasHead(file, state.head).catch(() => false)) return file;
-  }
-  return null;
-}
-
-async function hasHead(file: LogFileInfo, head: Head): Promise<boolean> {
-  const first = file.size < head.bytes ? null : await readBeginning(file);
-  return first !== null && isHeadOf(first, head);
 }
 
 /** A generation that nobody has read; throws when another file has taken its name since it was looked at. */
@@ -275,7 +286,7 @@ export function isAmong(
   return generations.some((one) => one.head.bytes === 0 ? isSameFile(one, file) : isHeadOf(first, one.head));
 }
 
-/** Blocks are parsed one after the other: one buffer serves all files. */
+/** Logs are read one after the other: one buffer serves all files. */
 let spareBuffer: Uint8Array | null = null;
 
 function takeBuffer(): Uint8Array {

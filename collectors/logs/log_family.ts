@@ -44,11 +44,9 @@ export class LogFamily {
   readonly #siblings: Siblings;
   #queue: Generation[] = [];
   #restored: GenerationState[];
-  /** Wall time of the look before. */
-  #lookedMs: number;
+  #lookedMs: number; // Wall time of the look before.
   #isGone = false; // Nothing has the name at the moment.
-  /** The last look has failed: what the file that is held open has become is not known. */
-  #isUnsure = false;
+  #isUnsure = false; // The last look has failed: what the file that is held open has become is not known.
   /** Something is followed that the look before did not know of. */
   #hasChanged = false;
   #looks = 0;
@@ -115,7 +113,9 @@ export class LogFamily {
     if (info === null && !this.#isGone) this.#searchAgain();
     this.#isGone = info === null;
     for (const old of this.#queue) {
-      if (old.isMisplaced && (info === null || old !== this.#queue.at(-1))) await this.#findAgain(old);
+      if (!old.isMisplaced || (info !== null && old === this.#queue.at(-1))) continue;
+      this.#goOn(old, await this.#siblings.find(old.state));
+      this.#hasChanged = true;
     }
     if (info !== null) await this.#compare(info);
     if (this.#isSearchDue) await this.#search(info);
@@ -144,6 +144,12 @@ export class LogFamily {
     const settled = await this.#settle(generation);
     if (isCurrent && generation.idleReads >= limits.logQuietReads && generation.isReadToItsEnd) generation.close();
     return settled;
+  }
+
+  /** The next entries of what was read; null when there are none. To be asked until then before anything else. */
+  readOn(): LogChunk | null {
+    const records = this.#queue[0]?.parseOn();
+    return records ? chunkOf(records, this.state) : null;
   }
 
   async restartParser(): Promise<void> {
@@ -213,11 +219,6 @@ export class LogFamily {
     this.#goOn(current, copy);
   }
 
-  async #findAgain(old: Generation): Promise<void> {
-    this.#goOn(old, await this.#siblings.find(old.state));
-    this.#hasChanged = true;
-  }
-
   /** What was found takes the generation's place; with nothing, what was unread of it is lost. */
   #goOn(generation: Generation, found: LogFileInfo | null): void {
     if (found !== null) return generation.relocate(found);
@@ -271,8 +272,7 @@ export class LogFamily {
   }
 
   #sayLost(bytes: number): void {
-    const since = new Date(this.#lookedMs).toISOString();
-    this.#options.onLoss({ file: this.path, bytes: Math.max(0, bytes), since });
+    this.#options.onLoss({ file: this.path, bytes: Math.max(0, bytes), since: new Date(this.#lookedMs).toISOString() });
   }
 
   /** After a restart: finds the stored generations again, and those that came and went in between. */

@@ -137,7 +137,7 @@ export class LogFollower {
       for (let blocks = 0; blocks < limits.logBlocksPerTurn && !family.isQuiet; blocks++) {
         const chunk = await this.#guard("read", family.path, () => family.read()) ?? null;
         if (chunk === null) break;
-        yield chunk;
+        for (let part: LogChunk | null = chunk; part !== null; part = family.readOn()) yield part;
         this.#isBehind ||= blocks === limits.logBlocksPerTurn - 1;
         if (monotonicMs() < endMs) continue;
         this.#isBehind = true;

@@ -9,7 +9,8 @@
 
 import { posix } from "node:path";
 import * as limits from "../../limits.ts";
-import { findGeneration, Generation, type GenerationState, isAmong } from "./generation.ts";
+import { Generation, type GenerationState, isAmong } from "./generation.ts";
+import { findGeneration } from "./generation_search.ts";
 import {
   beginsLike,
   byAge,

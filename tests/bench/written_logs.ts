@@ -1,6 +1,6 @@
 /**
- * Logs that a real server has written, of the same run in all formats: statements with their durations, errors and what
- * belongs to them, some lines of web requests.
+ * Logs that a real server has written, of the same run in all formats: the statements of a website with their durations
+ * (`log_min_duration_statement = 0`), errors and what belongs to them, half of the sessions with a correlation id.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { formatsOf, startLoggingServer } from "../support/server_logs.ts";
 import type { EmbeddedPostgres } from "../../tasks/demo/embedded_postgres.ts";
 import type { LogFormat } from "../../collectors/logs/log_parser.ts";
+import { shopSchema, statementOf } from "./shop.ts";
 
 /** The files, cut to the same size at the end of a record, and their server, which writes no more. */
 export interface WrittenLogs extends AsyncDisposable {
@@ -21,7 +22,7 @@ const prefix = "%m [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h ";
 const extensions: Record<LogFormat, string> = { stderr: "log", csvlog: "csv", jsonlog: "json" };
 /** Statements that are sent before the answers to the first are waited for. */
 const pipelined = 2_000;
-const words = "select update orders customers stock total where id between join limit returning value".split(" ");
+const sessions = 4;
 
 export async function writeLogs(bytes: number): Promise<WrittenLogs> {
   const server = await startLoggingServer(18, {
@@ -33,7 +34,8 @@ export async function writeLogs(bytes: number): Promise<WrittenLogs> {
   const folder = await Deno.makeTempDir({ prefix: "bitville-bench-logs-" });
   const written = (format: LogFormat) => join(server.dataDirectory, "log", `server.${extensions[format]}`);
   const sizes = () => formatsOf(18).map((format) => Deno.statSync(written(format)).size);
-  const connections = await Promise.all([1, 2].map((index) => connect(server, index)));
+  await server.query(shopSchema);
+  const connections = await Promise.all(Array.from({ length: sessions }, (_, index) => connect(server, index)));
   await Promise.all(connections.map(async (connection) => {
     while (Math.min(...sizes()) < bytes) await sendMany(connection);
   }));
@@ -66,7 +68,7 @@ async function copyBeginning(from: string, to: string, bytes: number): Promise<v
   await Deno.writeFile(to, buffer.subarray(0, endOfRecord(buffer.subarray(0, length))));
 }
 
-/** Statements have no newline in them here, so a record of any format ends where the next line begins with a date or `{`. */
+/** Lines of statements begin with neither (`shop.ts`), so a record ends where the next line begins with a date or `{`. */
 function endOfRecord(bytes: Uint8Array): number {
   for (let end = bytes.lastIndexOf(10); end > 0; end = bytes.lastIndexOf(10, end - 1)) {
     if (bytes[end + 1] === 0x32 || bytes[end + 1] === 0x7b) return end + 1;
@@ -82,7 +84,7 @@ interface Connection {
 /** The protocol's first steps, for a server that trusts everybody: the driver would wait for each answer. */
 async function connect({ host, port }: EmbeddedPostgres, index: number): Promise<Connection> {
   const socket = await Deno.connect({ hostname: host, port });
-  const app = index === 1 ? "bitville-0b0e8a3e-7a3a-4a53-9d55-000000000001" : "web";
+  const app = index % 2 === 1 ? "bitville-0b0e8a3e-7a3a-4a53-9d55-000000000001" : "web";
   const parameters = ["user", "postgres", "database", "postgres", "application_name", app, ""].join("\0") + "\0";
   const body = new TextEncoder().encode(parameters);
   const message = new Uint8Array(8 + body.length);
@@ -95,7 +97,7 @@ async function connect({ host, port }: EmbeddedPostgres, index: number): Promise
 }
 
 async function sendMany(connection: Connection): Promise<void> {
-  const texts = Array.from({ length: pipelined }, () => statement(connection.number++));
+  const texts = Array.from({ length: pipelined }, () => statementOf(connection.number++));
   const encoder = new TextEncoder();
   const messages = texts.map((text) => {
     const body = encoder.encode(text);
@@ -108,13 +110,6 @@ async function sendMany(connection: Connection): Promise<void> {
   const ready = readUntilReady(connection.socket, texts.length);
   await writeAll(connection.socket, new Uint8Array(await new Blob(messages).arrayBuffer()));
   await ready;
-}
-
-function statement(number: number): string {
-  const text = Array.from({ length: 10 + number % 40 }, (_, index) => words[(number * 7 + index * 5) % words.length])
-    .join(" ");
-  if (number % 50 === 0) return `select ${number} from missing_table /* ${text} */`;
-  return `select ${number} as number /* ${text} */`;
 }
 
 /** Reads what the server sends until it has been ready for a query so many times. */

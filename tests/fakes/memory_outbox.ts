@@ -124,11 +124,10 @@ export class MemoryOutbox implements Outbox {
   async #put(draft: Draft): Promise<Put> {
     this.#failIfScripted("put");
     const { id, sequence, type, timestamp, json } = this.#seal(draft, this.#nextSequence);
-    const jsonBytes = new TextEncoder().encode(json);
-    const gzip = await compress(jsonBytes);
+    const gzip = await compress(json);
     const bytes = storedBytes({ gzip });
     this.#nextSequence += 1;
-    if (jsonBytes.length > this.#documentBytesMax || bytes > this.#maxBytes) {
+    if (json.length > this.#documentBytesMax || bytes > this.#maxBytes) {
       this.#count({ records: 1, bytes });
       this.#lose("too_large", { sequence, type, timestamp }, bytes);
       return { kind: "too_large", sequence, bytes };

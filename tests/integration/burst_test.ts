@@ -84,8 +84,9 @@ Deno.test("BurstRun records a storm of locks that lies between two cycles, with 
     }
     assert.equal(captured.length, 1);
     const seal = createSeal({ project: "tests", host: "tests", version: "0.0.0" }, clock);
-    const { data } = JSON.parse(seal(captured[0]!, 1).json);
-    assert.equal(createValidator()(JSON.parse(seal(captured[0]!, 1).json)), null);
+    const document = JSON.parse(new TextDecoder().decode(seal(captured[0]!, 1).json));
+    const { data } = document;
+    assert.equal(createValidator()(document), null);
     assert.equal(data.trigger.kind, "lock_queue");
     assert.ok(data.before.length >= 3);
     const stormy: BurstSample[] = data.samples.filter((sample: BurstSample) => sample.lock_waiters === waiters);

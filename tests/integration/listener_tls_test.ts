@@ -58,7 +58,7 @@ function deliveryTo(url: URL, trusted: readonly string[]): Delivery {
 
 async function send(delivery: Delivery): Promise<Outcome> {
   const { json, ...identity } = testSeal()(draftOf("one"), 1);
-  const entry = { ...identity, gzip: await compress(new TextEncoder().encode(json)) };
+  const entry = { ...identity, gzip: await compress(json) };
   return await delivery.send(entry, new AbortController().signal);
 }
 

@@ -1,6 +1,6 @@
 // What a document says around its data.
 import assert from "node:assert/strict";
-import { createSeal } from "../../transport/envelope.ts";
+import { createSeal, ReadyJson } from "../../transport/envelope.ts";
 
 const origin = { project: "shop", host: "db1", version: "1.2.3" };
 const ulid = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
@@ -10,7 +10,7 @@ Deno.test("createSeal writes who, what and when around the data", () => {
   const timestamp = new Date("2026-11-21T03:00:00.123Z");
   const document = seal({ type: "pg_locks", timestamp, data: { count: 0 } }, 42);
   assert.match(document.id, ulid);
-  assert.deepEqual(JSON.parse(document.json), {
+  assert.deepEqual(JSON.parse(new TextDecoder().decode(document.json)), {
     id: document.id,
     project: "shop",
     host: "db1",
@@ -28,4 +28,16 @@ Deno.test("createSeal gives ids that rise, also when the clock goes back", () =>
   const ids = times.slice().map((timestamp, index) => seal({ type: "t", timestamp, data: {} }, index).id);
   assert.deepEqual(ids, [...ids].sort());
   assert.equal(new Set(ids).size, 4);
+});
+
+Deno.test("createSeal takes a value that is JSON already as it is", () => {
+  const seal = createSeal(origin, { now: () => new Date(0) });
+  const entries = [{ message: 'a "quoted" é' }, { message: "b" }];
+  const ready = new ReadyJson(new TextEncoder().encode(JSON.stringify(entries)));
+  const timestamp = new Date(0);
+  const dataOf = (data: Record<string, unknown>) =>
+    JSON.parse(new TextDecoder().decode(seal({ type: "pg_log", timestamp, data }, 1).json)).data;
+  assert.deepEqual(dataOf({ entries: ready, count: 2 }), { entries, count: 2 });
+  assert.deepEqual(dataOf({ entries: ready }), { entries });
+  assert.deepEqual(JSON.parse(JSON.stringify({ entries: ready })), { entries });
 });

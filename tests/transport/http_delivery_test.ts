@@ -18,7 +18,7 @@ const apiKey = "sesame-9f2c";
 
 async function entryOf(name: string, bytes = 0): Promise<OutboxEntry> {
   const { json, ...identity } = testSeal()(draftOf(name, bytes), 1);
-  return { ...identity, gzip: await compress(new TextEncoder().encode(json)) };
+  return { ...identity, gzip: await compress(json) };
 }
 
 function deliveryTo(url: URL, options: Partial<HttpDeliveryOptions> = {}): Delivery {

@@ -34,7 +34,12 @@ function eachBlock(use: (block: Uint8Array) => void): void {
 function parse(): number {
   const parser = createLogParser(format as LogFormat, { file: null, zone: new TimeZone("UTC"), prefix });
   let entries = 0;
-  eachBlock((block) => entries += parser.push(block).length);
+  eachBlock((block) => {
+    // As the agent does.
+    for (let start = 0; start < block.length; start += limits.logPieceBytes) {
+      entries += parser.push(block.subarray(start, start + limits.logPieceBytes)).length;
+    }
+  });
   return entries + parser.finish().length;
 }
 
