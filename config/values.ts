@@ -5,7 +5,7 @@
  */
 
 import { blockedPorts } from "./blocked_ports.ts";
-import { normalize } from "./paths.ts";
+import { normalize } from "../paths.ts";
 import { allowedText, intervals, type Setting } from "./settings.ts";
 
 /** A text that was read, or not. A `notice` says what is odd about the value and follows the setting's name. */

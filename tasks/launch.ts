@@ -6,7 +6,7 @@
  */
 
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
-import { join, resolve } from "../config/paths.ts";
+import { join, resolve } from "../paths.ts";
 import { readConfigArgument } from "./arguments.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { agentHelp, asksForHelp, refusalText } from "./help.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "../config/paths.ts";
+import { join } from "../paths.ts";
 import { errorMessage, type Log } from "../log_interface.ts";
 
 /** The variables that systemd sets for a service with `Type=notify` and a `RuntimeDirectory=`. */

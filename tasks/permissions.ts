@@ -7,7 +7,7 @@
 
 import { pressurePath, pressureResources } from "../collectors/system/pressure.ts";
 import { type Config, configPathVariable, credentialsVariable, settings, variableOf } from "../config.ts";
-import { dirname, join } from "../config/paths.ts";
+import { dirname, join } from "../paths.ts";
 import { type NotifySockets, notifyVariables } from "./notify.ts";
 
 /** What the permissions depend on beside the configuration. */

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { posix } from "node:path";
 import fc from "fast-check";
-import { dirname, join, normalize, resolve } from "../../config/paths.ts";
+import { dirname, join, normalize, resolve } from "../paths.ts";
 
 const part = fc.constantFrom("", "a", "b c", ".", "..", "...", ".a", "a.", "*", "é");
 const path = fc.array(part, { maxLength: 7 }).map((parts) => parts.join("/"));
