@@ -66,9 +66,14 @@ const allGarbage = { type: "major", execution: "sync", flavor: "last-resort" } a
 async function collectGarbage(stop: AbortSignal): Promise<void> {
   const { gc } = globalThis as { gc?: (options: typeof allGarbage) => void };
   await systemClock.sleep(limits.loadingCollectedMs, stop);
+  let dueMs = 0;
   while (!stop.aborted) {
-    gc?.(allGarbage);
-    await systemClock.sleep(limits.garbageCollectedMs, stop);
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs >= dueMs) {
+      gc?.(allGarbage);
+      dueMs = nowMs + limits.garbageCollectedMs;
+    }
+    await systemClock.sleep(limits.garbageLookMs, stop);
   }
 }
 
