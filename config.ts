@@ -6,7 +6,7 @@
  */
 
 import { type Entry, readConfigFile } from "./config/file.ts";
-import type { LogLevel } from "./log.ts";
+import type { LogLevel } from "./log_interface.ts";
 import {
   checkFile,
   failureText,
@@ -167,7 +167,7 @@ async function readNamedFile(source: ConfigSource, findings: Findings): Promise<
   const path = named ?? defaultConfigPath;
   try {
     if (/[,\0]/.test(path) || path === "") throw new Error("its path must not be empty nor hold a comma");
-    const { entries, oddities } = readConfigFile(await source.readTextFile(path));
+    const { entries, oddities } = await readConfigFile(await source.readTextFile(path));
     findings.warnings.push(...oddities.map((oddity) => ({ ...oddity, variable: null })));
     return { source: path, entries, failed: false };
   } catch (error) {

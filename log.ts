@@ -7,20 +7,9 @@
 
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
 
-/** From the least to the most severe. `error` means that data was lost or a person is needed, `warning` recovered. */
-export const logLevels = ["debug", "info", "warning", "error"] as const;
-export type LogLevel = (typeof logLevels)[number];
+import type { Log, LogLevel } from "./log_interface.ts";
 
-/** What an event carries beside its name. Never a secret, never a statement's text. */
-export type LogFields = Record<string, unknown>;
-
-/** What the rest of the agent sees of the log. `event` is a name that operators search for (docs/operations.md). */
-export interface Log {
-  debug(event: string, fields?: LogFields): void;
-  info(event: string, fields?: LogFields): void;
-  warning(event: string, fields?: LogFields): void;
-  error(event: string, fields?: LogFields): void;
-}
+export { errorMessage, type Log, type LogFields, type LogLevel, logLevels } from "./log_interface.ts";
 
 /** Makes the process's log. There is one a process: a second call replaces the first. */
 export function createLog(options: { level: LogLevel; write: (line: string) => void }): Log {
@@ -39,13 +28,6 @@ export function createLog(options: { level: LogLevel; write: (line: string) => v
     warning: (event, fields = {}) => logger.warning(event, fields),
     error: (event, fields = {}) => logger.error(event, fields),
   };
-}
-
-/** The message of whatever was thrown, and of what caused it. */
-export function errorMessage(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? "" : errorMessage(error.cause);
-  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }
 
 function formatLine(record: LogRecord): string {

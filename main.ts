@@ -7,8 +7,7 @@
 import process from "node:process";
 import manifest from "./deno.json" with { type: "json" };
 import * as limits from "./limits.ts";
-import type { ProcessUsage } from "./tasks/agent_status.ts";
-import { type Command, exitClean, exitFailure } from "./tasks/command.ts";
+import { type Command, exitClean, exitFailure, type ProcessUsage } from "./tasks/command.ts";
 import { argumentProblem, asksForHelp } from "./tasks/help.ts";
 
 /** A command's module is loaded when it is called: the agent does not carry the demo along. */

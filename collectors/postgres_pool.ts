@@ -4,9 +4,8 @@
  * @module
  */
 
-import { createConnection } from "node:net";
 // @ts-types="@types/pg"
-import pg from "pg";
+import type pg from "pg";
 import * as limits from "../limits.ts";
 import type { SslMode, TlsOptions } from "./postgres_tls.ts";
 
@@ -31,6 +30,8 @@ export interface PostgresOptions {
   connectTimeoutMs?: number;
 }
 
+/** The driver itself. */
+export type Driver = typeof pg;
 /** A connection, and what keeps them: the driver's. */
 export type PoolClient = pg.PoolClient;
 export type Pool = pg.Pool;
@@ -45,12 +46,22 @@ interface Internals {
   };
 }
 
+/** Loads the driver: 20 ms that the first document does not wait for, if it asks the server nothing. */
+export async function loadDriver(): Promise<Driver> {
+  // @ts-types="@types/pg"
+  const { default: driver } = await import("pg");
+  return driver;
+}
+
 /**
  * Makes a pool; connections are made when asked for. `startup` is whether the limits go along as startup parameters,
  * where they hold from the first statement on; a pooler may refuse those.
  */
-export function createPool(options: PostgresOptions, link: { tls: TlsOptions; startup: boolean }): Pool {
-  const pool = new pg.Pool({
+export function createPool(
+  options: PostgresOptions,
+  link: { driver: Driver; tls: TlsOptions; startup: boolean },
+): Pool {
+  const pool = new link.driver.Pool({
     host: options.host,
     port: options.port,
     database: options.name,
@@ -67,7 +78,7 @@ export function createPool(options: PostgresOptions, link: { tls: TlsOptions; st
     min: 1,
     idleTimeoutMillis: limits.connectionIdleMs,
     onConnect: readAsItIs,
-    Client: clientWith(startupParameters(options, link.startup)),
+    Client: clientWith(link.driver, startupParameters(options, link.startup)),
   } as unknown as pg.PoolConfig);
   // While a connection is in use the pool does not listen for its end; the question under way reports that.
   pool.on("connect", (client) => client.on("error", () => {}));
@@ -98,8 +109,8 @@ function startupParameters(options: PostgresOptions, withLimits: boolean): Recor
 }
 
 /** A client that sends these parameters alone: the driver would add what PGOPTIONS and PGREPLICATION say. */
-function clientWith(parameters: Record<string, string>) {
-  return class extends pg.Client {
+function clientWith(driver: Driver, parameters: Record<string, string>) {
+  return class extends driver.Client {
     /** As the server has told at the start. */
     serverEncoding = "";
 
@@ -150,6 +161,7 @@ export async function endPool(pool: Pool): Promise<void> {
 export async function requestCancel(client: PoolClient, { host, port }: PostgresOptions): Promise<void> {
   const { processID, secretKey } = internalsOf(client);
   if (processID === null || secretKey === null) return;
+  const { createConnection } = await import("node:net");
   const message = new DataView(new ArrayBuffer(16));
   [16, cancelRequestCode, processID, secretKey].forEach((value, index) => message.setInt32(index * 4, value));
   const socket = host.startsWith("/") ? createConnection(`${host}/.s.PGSQL.${port}`) : createConnection(port, host);

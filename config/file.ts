@@ -6,8 +6,6 @@
  * @module
  */
 
-import { unsafe as unescapeValue } from "ini";
-import { distance } from "fastest-levenshtein";
 import { type Setting, settings } from "./settings.ts";
 
 /** A value of the file. */
@@ -30,7 +28,7 @@ export interface FileContent {
 }
 
 /** Reads the text of an INI file. Nothing in it is an error here: the values are judged elsewhere. */
-export function readConfigFile(text: string): FileContent {
+export async function readConfigFile(text: string): Promise<FileContent> {
   const content: FileContent = { entries: new Map(), oddities: [] };
   let section: string | null = null;
   // Split here and not by the package, which skips empty lines and so loses their numbers.
@@ -38,14 +36,15 @@ export function readConfigFile(text: string): FileContent {
     const line = raw.trim();
     if (line === "" || /^[;#]/.test(line)) continue;
     const header = /^\[([^\]]*)\]\s*([;#].*)?$/.exec(line);
-    if (header === null) readLine(content, { section, line, number: index + 1 });
-    else section = readHeader(content, (header[1] ?? "").trim(), index + 1);
+    if (header === null) await readLine(content, { section, line, number: index + 1 });
+    else section = await readHeader(content, (header[1] ?? "").trim(), index + 1);
   }
   return content;
 }
 
-function readHeader(content: FileContent, section: string, number: number): string {
+async function readHeader(content: FileContent, section: string, number: number): Promise<string> {
   if (!sections.includes(section)) {
+    const { nearest } = await import("./odd_text.ts");
     const near = nearest(section, sections);
     content.oddities.push({
       section: printable(section),
@@ -63,7 +62,7 @@ interface Line {
   number: number;
 }
 
-function readLine(content: FileContent, { section, line, number }: Line): void {
+async function readLine(content: FileContent, { section, line, number }: Line): Promise<void> {
   const inSection = section === null ? null : printable(section);
   const separator = line.indexOf("=");
   if (separator < 1) {
@@ -75,16 +74,20 @@ function readLine(content: FileContent, { section, line, number }: Line): void {
   if (section !== null && !sections.includes(section)) return;
   const key = line.slice(0, separator).trim();
   if (!settings.some((setting) => setting.section === section && setting.key === key)) {
-    content.oddities.push({ section: inSection, key: printable(key), message: unknownKeyText(section, key, number) });
+    const message = await unknownKeyText(section, key, number);
+    content.oddities.push({ section: inSection, key: printable(key), message });
     return;
   }
-  readEntry(content, { name: `${section}.${key}`, raw: line.slice(separator + 1).trim(), number });
+  await readEntry(content, { name: `${section}.${key}`, raw: line.slice(separator + 1).trim(), number });
 }
 
-function readEntry(content: FileContent, entry: { name: string; raw: string; number: number }): void {
+async function readEntry(
+  content: FileContent,
+  entry: { name: string; raw: string; number: number },
+): Promise<void> {
   const { name, number } = entry;
   const [section = null, key = null] = name.split(".");
-  const { text, oddity } = readValue(entry.raw);
+  const { text, oddity } = await readValue(entry.raw);
   if (oddity !== undefined) {
     content.oddities.push({ section, key, message: `Value of ${name} on line ${number} ${oddity}` });
   }
@@ -99,7 +102,8 @@ function readEntry(content: FileContent, entry: { name: string; raw: string; num
 const cutText = "ends before a ; or # that begins a comment: put the value into double quotes if this belongs to it";
 const unpairedText = 'has quotes that do not pair up: within double quotes write \\" and \\\\ for " and \\';
 
-function readValue(raw: string): { text: string; oddity?: string } {
+async function readValue(raw: string): Promise<{ text: string; oddity?: string }> {
+  if (!/[\\;#"']/.test(raw)) return { text: raw };
   const quoted = /^("(?:\\.|[^"\\])*"|'[^']*')(\s*)([;#].*)?$/.exec(raw);
   if (quoted !== null) {
     const cut = quoted[3] !== undefined && quoted[2] === "";
@@ -107,6 +111,7 @@ function readValue(raw: string): { text: string; oddity?: string } {
     return cut ? { ...unquoted, oddity: cutText } : unquoted;
   }
   if (/^(["']).*\1$/.test(raw) && raw.length > 1) return { text: raw.slice(1, -1), oddity: unpairedText };
+  const { unescapeValue } = await import("./odd_text.ts");
   // The package makes a lone single quote empty.
   const text = /^["']$/.test(raw) ? raw : unescapeValue(raw);
   if (/^["']/.test(raw)) return { text, oddity: unpairedText };
@@ -132,7 +137,7 @@ function isCut(raw: string): boolean {
 
 const sections: readonly string[] = [...new Set(settings.map((setting) => setting.section))];
 
-function unknownKeyText(section: string | null, key: string, number: number): string {
+async function unknownKeyText(section: string | null, key: string, number: number): Promise<string> {
   const where = `Key ${named(key, "")}on line ${number}`;
   const known: readonly Setting[] = settings;
   const elsewhere = known.find((setting) => setting.key === key) ?? known.find((setting) => setting.name === key);
@@ -142,6 +147,7 @@ function unknownKeyText(section: string | null, key: string, number: number): st
   }
   const unknown = `${where} is not known in [${section}] and is ignored`;
   if (elsewhere !== undefined) return `${unknown}: it is ${elsewhere.key} in [${elsewhere.section}]`;
+  const { nearest } = await import("./odd_text.ts");
   const near = nearest(key, known.filter((setting) => setting.section === section).map((setting) => setting.key));
   return near === undefined ? unknown : `${unknown}: did you mean ${near}?`;
 }
@@ -153,13 +159,4 @@ function printable(name: string): string | null {
 
 function named(name: string, brackets: string): string {
   return printable(name) === null ? "" : `${brackets.slice(0, 1)}${name}${brackets.slice(1)} `;
-}
-
-/** The known name that a person may have meant: no more than a third of it differs, case aside. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  // Longer than any name: no use in comparing, and the comparison is quadratic.
-  if (name.length > 64) return undefined;
-  const distances = known.map((candidate) => ({ candidate, away: distance(name.toLowerCase(), candidate) }));
-  const best = distances.sort((one, other) => one.away - other.away)[0];
-  return best !== undefined && best.away <= Math.ceil(best.candidate.length / 3) ? best.candidate : undefined;
 }

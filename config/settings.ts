@@ -7,7 +7,7 @@
  */
 
 import { connectionsMax } from "../limits.ts";
-import type { LogLevel } from "../log.ts";
+import type { LogLevel } from "../log_interface.ts";
 
 /** What kind of text a setting takes. */
 export type SettingKind =

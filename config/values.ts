@@ -4,8 +4,8 @@
  * @module
  */
 
-import { posix } from "node:path";
 import { blockedPorts } from "./blocked_ports.ts";
+import { normalize } from "../paths.ts";
 import { allowedText, intervals, type Setting } from "./settings.ts";
 
 /** A text that was read, or not. A `notice` says what is odd about the value and follows the setting's name. */
@@ -31,7 +31,7 @@ export function readSetting(setting: Setting, text: string): Reading {
       return readUrl(text);
     case "log_path":
       // A wildcard right below the root would need permission to read every file of the machine.
-      return /^\/[^/]*[*?[{]/.test(posix.normalize(text)) ? refused : readPath(text);
+      return /^\/[^/]*[*?[{]/.test(normalize(text)) ? refused : readPath(text);
     default:
       return readPath(text);
   }
@@ -85,7 +85,7 @@ function readInterval(setting: Setting, text: string): Reading {
 
 // Commas: Deno's permission flags separate by them and know no escape.
 function readPath(text: string): Reading {
-  const path = posix.normalize(text).replace(/\/$/, "");
+  const path = normalize(text).replace(/\/$/, "");
   return valueIf(text.startsWith("/") && path !== "" && !/[,\0]/.test(path), path);
 }
 

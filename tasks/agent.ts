@@ -15,7 +15,7 @@ import type { Outbox } from "../transport/outbox.ts";
 import type { PaceOptions } from "../transport/pace.ts";
 import { Sender } from "../transport/sender.ts";
 import { SwitchedDelivery } from "../transport/switched_delivery.ts";
-import type { ProcessUsage } from "./agent_status.ts";
+import type { ProcessUsage } from "./command.ts";
 import type { Schedule } from "./cron.ts";
 import { Cycle, type CycleEnd, type CycleParts } from "./cycle.ts";
 import { logPut } from "./put_log.ts";

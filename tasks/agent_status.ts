@@ -13,14 +13,8 @@ import type { CircuitStatus } from "../transport/breaker.ts";
 import type { LossRange } from "../transport/loss_ledger.ts";
 import type { Outbox, OutboxLoss, OutboxStatus } from "../transport/outbox.ts";
 import type { CollectorStatus } from "./collector_run.ts";
+import type { ProcessUsage } from "./command.ts";
 import type { Governor } from "./governor.ts";
-
-/** What the process itself uses. */
-export interface ProcessUsage {
-  rssBytes: number;
-  /** Processor time since the start, in seconds. */
-  cpuS: number;
-}
 
 /** What is reported of a collector. */
 export interface ReportedRun {

@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { ProcessUsage } from "./agent_status.ts";
+/** What the process itself uses. */
+export interface ProcessUsage {
+  rssBytes: number;
+  /** Processor time since the start, in seconds. */
+  cpuS: number;
+}
 
 /** The powers that `main.ts` alone owns. */
 export interface CommandContext {

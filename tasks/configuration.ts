@@ -5,9 +5,9 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { type Config, type ConfigSource, loadConfig, type Loaded } from "../config.ts";
 import { createLog, type Log } from "../log.ts";
+import { readConfigArgument } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 
 /** Loads the configuration, or says all that is wrong with it and answers null. */
@@ -32,10 +32,12 @@ export function reportLoaded(loaded: Loaded, log: Log): void {
   for (const problem of loaded.problems) log.error("configuration_refused", { ...problem });
 }
 
-function load(context: CommandContext, source: Pick<ConfigSource, "requires" | "readTextFile">): Promise<Loaded> {
-  const { values } = parseArgs({ args: context.args, options: { config: { type: "string" } } });
-  const { environment } = context;
-  return loadConfig({ ...(values.config === undefined ? {} : { path: values.config }), environment, ...source });
+async function load(
+  { args, environment }: CommandContext,
+  source: Pick<ConfigSource, "requires" | "readTextFile">,
+): Promise<Loaded> {
+  const { config } = await readConfigArgument(args);
+  return await loadConfig({ ...(config === undefined ? {} : { path: config }), environment, ...source });
 }
 
 /** Passes for a secret and for a certificate alike; nothing of it is taken over. */

@@ -15,7 +15,7 @@ import { createSeal } from "../transport/envelope.ts";
 import { createHttpDelivery } from "../transport/http_delivery.ts";
 import { openKvOutbox } from "../transport/kv_outbox.ts";
 import { Agent, type AgentChange, type AgentHealth } from "./agent.ts";
-import type { ProcessUsage } from "./agent_status.ts";
+import type { ProcessUsage } from "./command.ts";
 import { BurstRun } from "./burst_run.ts";
 import { collectorsOf, logRunOf } from "./collectors.ts";
 import { reportLoaded } from "./configuration.ts";

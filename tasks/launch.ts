@@ -5,12 +5,10 @@
  * @module
  */
 
-import { posix } from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
+import { join, resolve } from "../paths.ts";
+import { readConfigArgument } from "./arguments.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
-import type { Given } from "./doctor.ts";
 import { agentHelp, asksForHelp, refusalText } from "./help.ts";
 import { notifySockets } from "./notify.ts";
 import { agentPermissions, leastPermissions } from "./permissions.ts";
@@ -39,8 +37,11 @@ interface Arguments {
   json: boolean;
 }
 
+/** Named here and not where it is loaded: Deno would read all that it imports before every start. */
+const doctorModule = "./launch_doctor.ts";
+
 /** The folder of the agent's code. */
-const root = fileURLToPath(new URL("..", import.meta.url)).replace(/(.)\/$/, "$1");
+const root = resolve(import.meta.dirname!, "..");
 
 if (import.meta.main) Deno.exit(await launch(Deno.args));
 
@@ -54,7 +55,7 @@ async function launch(args: readonly string[]): Promise<number> {
   }
   let read: Arguments;
   try {
-    read = readArguments(command, args.slice(1));
+    read = await readArguments(command, args.slice(1));
   } catch (error) {
     return fail(refusalText(error, agentHelp[command]));
   }
@@ -87,9 +88,8 @@ function load({ config }: Arguments, requires: "listener" | "database"): Promise
   });
 }
 
-function readArguments(command: Arguments["command"], args: string[]): Arguments {
-  const { values } = parseArgs({ args, options: { config: { type: "string" }, json: { type: "boolean" } } });
-  const { config, json = false } = values;
+async function readArguments(command: Arguments["command"], args: string[]): Promise<Arguments> {
+  const { config, json } = await readConfigArgument(args);
   if (json && command !== "doctor") throw new Error("Cannot use --json because only the doctor knows it");
   if (config === "") throw new Error("Cannot read the configuration because --config must name a file");
   return { command, json, ...(config === undefined ? {} : { config: absolute(config) }) };
@@ -97,7 +97,7 @@ function readArguments(command: Arguments["command"], args: string[]): Arguments
 
 // `deno task` runs in the project's folder and leaves the caller's in INIT_CWD: a path is meant from there.
 function absolute(path: string): string {
-  return posix.resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
+  return resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
 }
 
 function commandLine(config: Config | null, read: Arguments): string[] {
@@ -108,14 +108,14 @@ function commandLine(config: Config | null, read: Arguments): string[] {
     ...(config === null ? leastPermissions(root) : permissionsOf(config, read)),
     codeFlag,
     v8Flags,
-    posix.join(root, "main.ts"),
+    join(root, "main.ts"),
     read.command,
     ...args,
   ];
 }
 
 function permissionsOf(config: Config, { command }: Arguments): string[] {
-  const configPath = config.source === sourceWithoutFile ? null : posix.resolve(config.source);
+  const configPath = config.source === sourceWithoutFile ? null : resolve(Deno.cwd(), config.source);
   const logPathIsDirectory = isDirectory(config.collection.logPath);
   const notify = command === "start" ? notifySockets((name) => Deno.env.get(name)) : null;
   return agentPermissions(config, {
@@ -130,11 +130,11 @@ function permissionsOf(config: Config, { command }: Arguments): string[] {
 
 /** What the doctor may not find out for itself under the agent's permissions. */
 async function doctorArguments(problems: Problem[], read: Arguments): Promise<string[]> {
-  // Loaded for the doctor alone: every start waits for what is imported above.
-  const { readUnitState } = await import("../systemd/unit_state.ts");
+  const { given } = await import(doctorModule) as {
+    given: (problems: Problem[], user: string) => Promise<object>;
+  };
   const user = Deno.env.get("LAUNCHED_BY") ?? "root";
-  const given: Given = { problems, user, ...await readUnitState() };
-  return ["--given", JSON.stringify(given), ...(read.json ? ["--json"] : [])];
+  return ["--given", JSON.stringify(await given(problems, user)), ...(read.json ? ["--json"] : [])];
 }
 
 function isDirectory(path: string): boolean | undefined {

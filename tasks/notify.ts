@@ -5,8 +5,8 @@
  * @module
  */
 
-import { posix } from "node:path";
-import { errorMessage, type Log } from "../log.ts";
+import { join } from "../paths.ts";
+import { errorMessage, type Log } from "../log_interface.ts";
 
 /** The variables that systemd sets for a service with `Type=notify` and a `RuntimeDirectory=`. */
 export const notifyVariables = ["NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "WATCHDOG_USEC"] as const;
@@ -22,8 +22,8 @@ export function notifySockets(environment: (name: string) => string | undefined)
   const manager = environment("NOTIFY_SOCKET") ?? "";
   // Several folders are separated by colons.
   const [folder = ""] = (environment("RUNTIME_DIRECTORY") ?? "").split(":");
-  if (!posix.isAbsolute(manager) || !posix.isAbsolute(folder)) return null;
-  return { manager, own: posix.join(folder, "notify") };
+  if (!manager.startsWith("/") || !folder.startsWith("/")) return null;
+  return { manager, own: join(folder, "notify") };
 }
 
 /** How often systemd wants to hear from the agent, in milliseconds; null when it does not. */

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { posix } from "node:path";
 import { pressurePath, pressureResources } from "../collectors/system/pressure.ts";
 import { type Config, configPathVariable, credentialsVariable, settings, variableOf } from "../config.ts";
+import { dirname, join } from "../paths.ts";
 import { type NotifySockets, notifyVariables } from "./notify.ts";
 
 /** What the permissions depend on beside the configuration. */
@@ -143,7 +143,7 @@ function isSocket(config: Config): boolean {
 }
 
 function socketPath(config: Config): string {
-  return posix.join(config.database.host, `.s.PGSQL.${config.database.port}`);
+  return join(config.database.host, `.s.PGSQL.${config.database.port}`);
 }
 
 /**
@@ -154,7 +154,7 @@ export function logFolder(path: string, isDirectory?: boolean): string {
   const wildcard = path.search(/[*?[{]/);
   if (wildcard >= 0) return path.slice(0, path.lastIndexOf("/", wildcard));
   const isFile = isDirectory === undefined ? /\.(log|csv|json|txt)$/.test(path) : !isDirectory;
-  const folder = isFile ? posix.dirname(path) : path;
+  const folder = isFile ? dirname(path) : path;
   // A file right below the root: its folder would be the whole machine.
   return folder === "/" ? path : folder;
 }

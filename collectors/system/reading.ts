@@ -5,7 +5,7 @@
  * @module
  */
 
-import { errorMessage } from "../../log.ts";
+import { errorMessage } from "../../log_interface.ts";
 
 /** A value, or why there is none: one sentence that may be shown to anybody. */
 export type Reading<T> = { kind: "read"; value: T } | { kind: "unavailable"; reason: string };

@@ -28,10 +28,18 @@ const layers: readonly Layer[] = [
   { of: "config.ts", may: ["*", "config/"] },
   { of: "config/", may: ["*", "config/"] },
   // The doctor tells whether the unit fits the configuration.
-  { of: "tasks/launch.ts", may: ["*", "tasks/", "systemd/unit_state.ts"] },
+  { of: "tasks/launch_doctor.ts", may: ["*", "tasks/", "systemd/unit_state.ts"] },
   { of: "tasks/", may: ["*", "collectors/", "transport/", "tasks/"] },
-  { of: "collectors/", may: ["collectors/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
-  { of: "transport/", may: ["transport/", "limits.ts", "log.ts"], types: ["clock.ts", "config.ts"] },
+  {
+    of: "collectors/",
+    may: ["collectors/", "limits.ts", "log.ts", "log_interface.ts"],
+    types: ["clock.ts", "config.ts"],
+  },
+  {
+    of: "transport/",
+    may: ["transport/", "limits.ts", "log.ts", "log_interface.ts"],
+    types: ["clock.ts", "config.ts"],
+  },
   { of: "systemd/", may: ["*", "systemd/", "tasks/permissions.ts", "tasks/help.ts", "tasks/program.ts"] },
   { of: "*", may: ["*"] },
 ];

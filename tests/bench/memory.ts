@@ -1,5 +1,6 @@
 /**
- * What memory the whole service holds, `deno task` included, as the proportional set of its processes.
+ * What memory the whole service holds, `deno task` included, as the proportional set of its processes, from a copy of Deno
+ * that the bench does not share.
  *
  * @module
  */
@@ -10,8 +11,8 @@ import { waitFor } from "../support/wait_for.ts";
 import type { Figure } from "./figures.ts";
 import { Load, sizes } from "./load.ts";
 import { median } from "./figures.ts";
-import { memoryMb, pause, peakUntil } from "./processes.ts";
-import { createFolder, programPath, Service, Sink } from "./service.ts";
+import { memoryMb, pause, peakUntil, PrivateDeno } from "./processes.ts";
+import { createFolder, programPath, Service, type ServiceOptions, Sink } from "./service.ts";
 import type { BenchServer } from "./server.ts";
 
 /** Runs of each; cycles; the log that is read at full speed; documents of a full buffer. */
@@ -23,23 +24,29 @@ export interface MemoryOptions {
   drainedBytes: number;
 }
 
+/** What each service is started with: its two processes share one copy of Deno, with nobody else. */
+type Started = Pick<ServiceOptions, "server"> & { deno: string };
+
 /** Between the last work and the look: garbage is collected when it is, not when somebody asks. */
 const settleMs = 5_000;
 const drainedDocumentBytes = 250_000;
 
 export async function measureMemory(server: BenchServer, options: MemoryOptions): Promise<Figure[]> {
   await using load = await Load.create(server);
+  await using ofReference = await PrivateDeno.create();
+  await using ofService = await PrivateDeno.create();
+  const start = { server, deno: ofService.path };
   await load.grow(sizes[0]!);
   const idle: number[] = [];
   const reference: number[] = [];
   for (let run = 0; run < options.runs; run++) {
-    reference.push(await idleProgram());
-    idle.push(await idleService(server));
+    reference.push(await idleProgram(ofReference.path));
+    idle.push(await idleService(start));
   }
-  const log = await fullSpeedLog(server, options);
-  const drain = await drainOfFullBuffer(server, options);
+  const log = await fullSpeedLog(start, options);
+  const drain = await drainOfFullBuffer(start, options);
   await load.grow(sizes.at(-1)!);
-  const { after, peak } = await manyCycles(server, options);
+  const { after, peak } = await manyCycles(start, options);
   const beyondIdle = (peaks: number[]) => peaks.map((value) => value - median(idle));
   return [
     { name: "memory/idle", unit: "MB", values: idle, reference: { name: "idle KV and cron", values: reference } },
@@ -50,9 +57,9 @@ export async function measureMemory(server: BenchServer, options: MemoryOptions)
   ];
 }
 
-async function idleProgram(): Promise<number> {
+async function idleProgram(deno: string): Promise<number> {
   const folder = await Deno.makeTempDir();
-  const process = new Deno.Command(Deno.execPath(), {
+  const process = new Deno.Command(deno, {
     args: ["run", "--unstable-kv", "--unstable-cron", "--allow-all", programPath("idle.ts"), join(folder, "kv")],
     stdout: "piped",
   }).spawn();
@@ -70,20 +77,20 @@ async function idleProgram(): Promise<number> {
   }
 }
 
-async function idleService(server: BenchServer): Promise<number> {
+async function idleService(start: Started): Promise<number> {
   await using sink = await Sink.start();
-  await using service = await Service.start({ server, sink, command: "task start" });
+  await using service = await Service.start({ ...start, sink, command: "task start" });
   await service.cycles(1);
   await pause(settleMs);
   return memoryMb(service.pid);
 }
 
 async function manyCycles(
-  server: BenchServer,
+  start: Started,
   { cycles }: MemoryOptions,
 ): Promise<{ after: number[]; peak: number }> {
   await using sink = await Sink.start();
-  await using service = await Service.start({ server, sink, command: "fast under task" });
+  await using service = await Service.start({ ...start, sink, command: "fast under task" });
   await service.cycles(1);
   const run = async () => {
     for (let cycle = 0; cycle < cycles; cycle++) await service.tick();
@@ -98,14 +105,14 @@ async function manyCycles(
 }
 
 /** The log appears whole in an empty file that is followed, so that nothing but the agent sets the pace. */
-async function fullSpeedLog(server: BenchServer, { logFile }: MemoryOptions): Promise<number> {
+async function fullSpeedLog(start: Started, { logFile }: MemoryOptions): Promise<number> {
   await using sink = await Sink.start();
   const logs = await Deno.makeTempDir();
   try {
     const path = join(logs, "postgresql.log");
     await Deno.writeTextFile(path, "");
     await using service = await Service.start({
-      ...{ server, sink, command: "fast under task" },
+      ...{ ...start, sink, command: "fast under task" },
       settings: { collection: { log_path: logs } },
     });
     await service.cycles(1);
@@ -122,12 +129,12 @@ async function fullSpeedLog(server: BenchServer, { logFile }: MemoryOptions): Pr
   }
 }
 
-async function drainOfFullBuffer(server: BenchServer, { drainedBytes }: MemoryOptions): Promise<number> {
+async function drainOfFullBuffer(start: Started, { drainedBytes }: MemoryOptions): Promise<number> {
   await using sink = await Sink.start();
-  const folder: AgentFolder = await createFolder({ server, sink, command: "fast under task" });
+  const folder: AgentFolder = await createFolder({ ...start, sink, command: "fast under task" });
   const count = Math.floor(drainedBytes / drainedDocumentBytes);
   await folder.fill(count, drainedDocumentBytes);
-  await using service = await Service.start({ server, sink, command: "fast under task", folder });
+  await using service = await Service.start({ ...start, sink, command: "fast under task", folder });
   const done = service.until("the drain", async () => (await sink.report()).documents >= count);
   return await peakUntil(done, () => memoryMb(service.pid));
 }

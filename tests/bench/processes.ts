@@ -4,6 +4,8 @@
  * @module
  */
 
+import { join } from "node:path";
+
 /** The process and those that it started: `deno task` runs the agent as its child. */
 function processesOf(pid: number): number[] {
   const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim();
@@ -16,6 +18,32 @@ export function memoryMb(pid: number): number {
     const rollup = Deno.readTextFileSync(`/proc/${one}/smaps_rollup`);
     return total + 1_024 * Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1]) / 1e6;
   }, 0);
+}
+
+/**
+ * A copy of Deno of one's own. Processes that run from one file share its pages, 33 MB for each Deno, and the bench runs
+ * several; on a server the agent is the only one.
+ */
+export class PrivateDeno implements AsyncDisposable {
+  readonly path: string;
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.path = join(folder, "deno");
+  }
+
+  static async create(): Promise<PrivateDeno> {
+    const deno = new PrivateDeno(await Deno.makeTempDir({ prefix: "bitville-deno-" }));
+    await Deno.copyFile(Deno.execPath(), deno.path);
+    using file = await Deno.open(deno.path, { read: true, write: true });
+    await file.sync();
+    return deno;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#folder, { recursive: true });
+  }
 }
 
 /** Processor time of all threads of a process that are alive, in ms. */

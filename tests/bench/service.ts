@@ -61,6 +61,8 @@ export interface ServiceOptions {
   /** As `deno task start` does, or with ticks on command in its place, under `deno task` or alone. */
   command: "task start" | "fast under task" | "fast";
   settings?: Settings;
+  /** Where Deno is, if not the one that the bench runs in. */
+  deno?: string;
   /** The folder of an earlier service: its buffer is gone on with. */
   folder?: AgentFolder;
 }
@@ -89,12 +91,13 @@ export class Service implements AsyncDisposable {
 
   static async start(options: ServiceOptions): Promise<Service> {
     const folder = options.folder ?? await createFolder(options);
-    const [program, ...args] = await commandOf(options.command, folder);
+    const { command, deno = Deno.execPath() } = options;
+    const [program, ...args] = await commandOf(command, folder, deno);
     const process = new Deno.Command(program!, {
       args,
       cwd: projectRoot,
       clearEnv: true,
-      env: { ...ownEnvironment(), DENO: Deno.execPath() },
+      env: { ...ownEnvironment(), DENO: deno },
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
@@ -175,16 +178,19 @@ export async function createFolder({ server, sink, settings = {} }: ServiceOptio
   });
 }
 
-async function commandOf(command: ServiceOptions["command"], folder: AgentFolder): Promise<string[]> {
-  if (command === "task start") return [Deno.execPath(), "task", "start", "--config", folder.iniPath];
-  const line = `exec ${await fastLine(folder)}`;
-  return command === "fast" ? ["sh", "-c", line] : [Deno.execPath(), "task", "--eval", `sh -c "${line}"`];
+/** What `launch.sh` gives the agent beside its command line. */
+const launched = "MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072 DENO_NO_UPDATE_CHECK=1";
+
+async function commandOf(command: ServiceOptions["command"], folder: AgentFolder, deno: string): Promise<string[]> {
+  if (command === "task start") return [deno, "task", "start", "--config", folder.iniPath];
+  const line = `exec env ${launched} ${await fastLine(folder, deno)}`;
+  return command === "fast" ? ["sh", "-c", line] : [deno, "task", "--eval", `sh -c "${line}"`];
 }
 
 /** The line that `launch.sh start` would become, with the agent's program replaced. */
-async function fastLine(folder: AgentFolder): Promise<string> {
+async function fastLine(folder: AgentFolder, deno: string): Promise<string> {
   const launch = ["run", "--no-prompt", "--allow-read", "--allow-env", `${projectRoot}tasks/launch.ts`, "start"];
-  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+  const { stdout, success } = await new Deno.Command(deno, {
     args: [...launch, "--config", folder.iniPath],
     env: ownEnvironment(),
     clearEnv: true,

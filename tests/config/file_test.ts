@@ -10,15 +10,15 @@ import { parse } from "ini";
 import { readConfigFile } from "../../config/file.ts";
 import { settings } from "../../config.ts";
 
-function textOf(ini: string, name = "database.password"): string | undefined {
-  return readConfigFile(ini).entries.get(name)?.text;
+async function textOf(ini: string, name = "database.password"): Promise<string | undefined> {
+  return (await readConfigFile(ini)).entries.get(name)?.text;
 }
 
-function messages(ini: string): string[] {
-  return readConfigFile(ini).oddities.map((oddity) => oddity.message);
+async function messages(ini: string): Promise<string[]> {
+  return (await readConfigFile(ini)).oddities.map((oddity) => oddity.message);
 }
 
-Deno.test("readConfigFile keeps every value a string, whole and without a warning", () => {
+Deno.test("readConfigFile keeps every value a string, whole and without a warning", async () => {
   const cases: [string, string][] = [
     ["plain", "plain"],
     ["", ""],
@@ -47,14 +47,14 @@ Deno.test("readConfigFile keeps every value a string, whole and without a warnin
   ];
   for (const [written, expected] of cases) {
     const ini = `[database]\npassword = ${written}\n`;
-    assert.equal(textOf(ini), expected, written);
-    assert.deepEqual(messages(ini), [], written);
+    assert.equal(await textOf(ini), expected, written);
+    assert.deepEqual(await messages(ini), [], written);
   }
 });
 
-Deno.test("readConfigFile warns of a value that a comment cuts short, without showing it", () => {
+Deno.test("readConfigFile warns of a value that a comment cuts short, without showing it", async () => {
   for (const written of ["ab#cd", "ab;cd", "#abcd", `"ab"#cd`, "ab#cd # comment"]) {
-    const found = messages(`[database]\npassword=${written}`);
+    const found = await messages(`[database]\npassword=${written}`);
     assert.deepEqual(found, [
       "Value of database.password on line 2 ends before a ; or # that begins a comment: " +
       "put the value into double quotes if this belongs to it",
@@ -62,7 +62,7 @@ Deno.test("readConfigFile warns of a value that a comment cuts short, without sh
   }
 });
 
-Deno.test("readConfigFile takes unpaired quotes literally and warns, without showing the value", () => {
+Deno.test("readConfigFile takes unpaired quotes literally and warns, without showing the value", async () => {
   const cases: [string, string][] = [
     [`"ab"cd"`, `ab"cd`],
     [`'it's'`, `it's`],
@@ -72,16 +72,16 @@ Deno.test("readConfigFile takes unpaired quotes literally and warns, without sho
     [String.raw`"abcd\"`, "abcd\\"],
   ];
   for (const [written, expected] of cases) {
-    assert.equal(textOf(`[database]\npassword=${written}`), expected, written);
-    const [message = "", ...more] = messages(`[database]\npassword=${written}`);
+    assert.equal(await textOf(`[database]\npassword=${written}`), expected, written);
+    const [message = "", ...more] = await messages(`[database]\npassword=${written}`);
     assert.match(message, /^Value of database\.password on line 2 has quotes that do not pair up/);
     assert.deepEqual(more, []);
   }
 });
 
-Deno.test("readConfigFile takes a byte order mark, any line end, indents and comments behind a section", () => {
+Deno.test("readConfigFile takes a byte order mark, any line end, indents and comments behind a section", async () => {
   const ini = "\uFEFF[database]\r\nhost = a\r\n  port = 1\r  [listener] ; where to\n\turl=http://x\r\n";
-  const { entries, oddities } = readConfigFile(ini);
+  const { entries, oddities } = await readConfigFile(ini);
   assert.deepEqual(Object.fromEntries([...entries].map(([name, entry]) => [name, entry.text])), {
     "database.host": "a",
     "database.port": "1",
@@ -91,21 +91,23 @@ Deno.test("readConfigFile takes a byte order mark, any line end, indents and com
   assert.deepEqual(oddities, []);
 });
 
-Deno.test("readConfigFile warns of a line that is nothing, by its number and without showing it", () => {
+Deno.test("readConfigFile warns of a line that is nothing, by its number and without showing it", async () => {
   const ini = "[database]\n\nhost = a\npassword hunter2\n= hunter2\n[database\n";
   assert.deepEqual(
-    messages(ini),
+    await messages(ini),
     [4, 5, 6].map((line) => `Line ${line} is ignored because it is neither a section, a comment nor key=value`),
   );
 });
 
-Deno.test("readConfigFile takes the last of a key given twice and warns", () => {
+Deno.test("readConfigFile takes the last of a key given twice and warns", async () => {
   const ini = "[database]\nhost=a\n[listener]\n[database]\nhost=b\n";
-  assert.equal(textOf(ini, "database.host"), "b");
-  assert.deepEqual(messages(ini), ["Setting database.host is given twice, on lines 2 and 5: the last one is used"]);
+  assert.equal(await textOf(ini, "database.host"), "b");
+  assert.deepEqual(await messages(ini), [
+    "Setting database.host is given twice, on lines 2 and 5: the last one is used",
+  ]);
 });
 
-Deno.test("readConfigFile names what an unknown section or key was probably meant to be", () => {
+Deno.test("readConfigFile names what an unknown section or key was probably meant to be", async () => {
   const cases: [string, string][] = [
     [
       "[databse]\nhost=a",
@@ -139,32 +141,32 @@ Deno.test("readConfigFile names what an unknown section or key was probably mean
       "Key on line 2 is not known in [database] and is ignored",
     ],
   ];
-  for (const [ini, expected] of cases) assert.deepEqual(messages(ini), [expected], ini);
+  for (const [ini, expected] of cases) assert.deepEqual(await messages(ini), [expected], ini);
 });
 
-Deno.test("readConfigFile never repeats a name that may be part of a secret", () => {
+Deno.test("readConfigFile never repeats a name that may be part of a secret", async () => {
   // A base64 secret on a line of its own, and a password written with a colon.
   for (const line of ["c2VjcmV0LXNlY3JldA==", "password: hunter2=hunter2", "[hunter2 is my Password]"]) {
-    const text = JSON.stringify(readConfigFile(`[database]\n${line}`).oddities);
+    const text = JSON.stringify((await readConfigFile(`[database]\n${line}`)).oddities);
     assert.doesNotMatch(text, /hunter2|c2Vj/i);
   }
 });
 
-Deno.test("readConfigFile reads plain values as the ini package does", () => {
+Deno.test("readConfigFile reads plain values as the ini package does", async () => {
   const word = fc.stringMatching(/^[A-Za-z0-9_./:@\\;# -]{0,20}$/)
     .filter((text) => !/^(true|false|null)$/.test(text.replace(/[;#].*/, "").trim()));
-  fc.assert(fc.property(fc.array(fc.tuple(fc.constantFrom(...settings), word)), (lines) => {
+  await fc.assert(fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom(...settings), word)), async (lines) => {
     const ini = lines.map(([{ section, key }, text]) => `[${section}]\n${key} = ${text}\n`).join("");
     const parsed: Record<string, Record<string, string>> = parse(ini);
     for (const [{ section, key }] of lines) {
-      assert.equal(textOf(ini, `${section}.${key}`), parsed[section]?.[key]);
+      assert.equal(await textOf(ini, `${section}.${key}`), parsed[section]?.[key]);
     }
   }));
 });
 
-Deno.test("readConfigFile takes any text without throwing", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 300 }), (text) => {
-    readConfigFile(text);
-    readConfigFile(`[database]\npassword=${text}`);
+Deno.test("readConfigFile takes any text without throwing", async () => {
+  await fc.assert(fc.asyncProperty(fc.string({ unit: "binary", maxLength: 300 }), async (text) => {
+    await readConfigFile(text);
+    await readConfigFile(`[database]\npassword=${text}`);
   }));
 });

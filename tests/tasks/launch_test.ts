@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { loadedModules } from "../support/loaded_modules.ts";
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -216,6 +217,26 @@ Deno.test("launch.sh takes a relative path from where it was called, under deno 
       assert.equal(stderr, "");
       assert.equal(JSON.parse(stdout).loaded.config.source, join(folder, "agent.ini"));
     }
+  });
+});
+
+Deno.test("launch loads no package and nothing of Node's before it prints the command line", async () => {
+  const modules = await loadedModules("tasks/launch.ts");
+  assert.ok(modules.includes("config/file.ts"));
+  assert.deepEqual(modules.filter((name) => name.includes(":")), []);
+  assert.deepEqual(modules.filter((name) => /doctor|agent|^log\.ts|^transport/.test(name)), []);
+});
+
+Deno.test("launch.sh works from its own folder", async () => {
+  await withFolder(async (folder) => {
+    const root = await copyProject(folder, "project");
+    const script = "exec sh launch.sh once --config ../../agent.ini";
+    const { code, stderr } = await new Deno.Command("sh", {
+      args: ["-c", script],
+      cwd: join(root, "tasks"),
+      env: { DENO: Deno.execPath() },
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
   });
 });
 
