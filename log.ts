@@ -40,6 +40,7 @@ export function createLog(options: { level: LogLevel; write: (line: string) => v
       // Asked here, because most lines are of a level that is not written.
       if (rank < least) return;
       // A record, because an event's name is no template.
+      // deno-lint-ignore house/one-owner -- As the library does when it makes the record itself.
       logger.emit({ level, message: [event], rawMessage: event, timestamp: Date.now(), properties });
     };
   }
