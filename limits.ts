@@ -174,7 +174,7 @@ export const statusReportMs = 20_000;
 export const hardRunMs = 1_000;
 /** What the agent may cost the server: half a percent of one core, 300 ms a minute. */
 export const serverTimeShare = 0.005;
-/** While the server is in trouble, this share of it: still twice what a cycle costs at 500 sessions and 300 waiters. */
+/** While the server is in trouble, this share of it: above the dearest usual cycle, below what texts add to one. */
 export const troubledBudgetShare = 0.5;
 /** Of the budget; at or below this a cycle is calm. Apart from the budget, so that no cost is both. */
 export const calmBudgetShare = 0.5;

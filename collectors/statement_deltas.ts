@@ -42,6 +42,10 @@ export class Interval {
   readonly #wasReset: boolean;
   /** The role has been granted more: an entry that was not there may be old. */
   readonly #seesMore: boolean;
+  /** The columns of a delta. */
+  readonly #cumulative: readonly string[];
+  /** All of them, null: a copy has its final form at once. */
+  readonly #blankDelta: Record<string, number | null>;
 
   constructor(before: Snapshot | null, now: Snapshot, layout: Layout) {
     this.#before = before?.serverStart === now.serverStart ? before : null;
@@ -49,6 +53,8 @@ export class Interval {
     this.#layout = layout;
     this.#wasReset = !layout.hasStatsSince && this.#before !== null && this.#before.statsReset !== now.statsReset;
     this.#seesMore = this.#before !== null && now.hidden < this.#before.hidden;
+    this.#cumulative = layout.columns.filter(({ cumulative }) => cumulative).map(({ name }) => name);
+    this.#blankDelta = Object.fromEntries(this.#cumulative.map((name) => [name, null]));
   }
 
   /** Seconds between the two reads, or null. */
@@ -78,6 +84,7 @@ export class Interval {
     if (this.#before === null) return null;
     const record = this.#before.records.get(key);
     if (record === undefined) return this.#seesMore ? null : this.#sinceItsStart(now);
+    if (this.#isIdle(key, this.#now.records.get(key)!)) return this.#difference(now, now);
     const before = readValues(record, this.#layout);
     return this.#isNew(now, before, key) ? this.#sinceItsStart(now) : this.#difference(now, before);
   }
@@ -118,11 +125,10 @@ export class Interval {
 
   /** Columns of times are sums of fractions: beyond a nanosecond there is only noise. */
   #difference(now: Values, before: Values): Record<string, number | null> {
-    const delta: Record<string, number | null> = {};
-    for (const { name, cumulative } of this.#layout.columns) {
-      if (!cumulative) continue;
+    const delta = { ...this.#blankDelta };
+    for (const name of this.#cumulative) {
       const [end, start] = [now[name] ?? null, before[name] ?? 0];
-      const grown = Math.round((Number(end) - Number(start)) * 1e6) / 1e6;
+      const grown = end === start ? 0 : Math.round((Number(end) - Number(start)) * 1e6) / 1e6;
       // A column that goes down in an entry of the same age is none that only grows.
       delta[name] = end === null || grown < 0 ? null : grown;
     }

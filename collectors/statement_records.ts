@@ -72,6 +72,7 @@ export function textKeyOf(key: string): string {
 
 /** Reads all columns. */
 export function readValues(record: string, layout: Layout): Values {
+  if (!record.includes(recordSeparator)) return readOne(record, layout);
   const [first = {}, ...others] = record.split(recordSeparator).map((one) => readOne(one, layout));
   return others.reduce((sum, values) => combine(sum, values, layout), first);
 }
@@ -105,18 +106,35 @@ function unquote(field: string): string {
 }
 
 function readOne(record: string, layout: Layout): Values {
-  const fields = parseRecord(record);
-  if (fields.length !== layout.columns.length) {
-    throw new TypeError(
-      `Cannot read an entry because it must have ${layout.columns.length} columns: it has ${fields.length}`,
-    );
+  const { columns } = layout;
+  // Most records have no field in quotes, and then what is empty is null.
+  const isPlain = !record.includes('"');
+  const fields = isPlain ? record.slice(1, -1).split(",") : parseRecord(record);
+  if (fields.length !== columns.length) {
+    throw new TypeError(`Cannot read an entry because it must have ${columns.length} columns: it has ${fields.length}`);
   }
-  const values: Values = {};
-  for (const [index, { name, kind }] of layout.columns.entries()) values[name] = readField(fields[index]!, kind);
-  // A second time equal to the first is left out on the server.
-  for (const { name, kind } of layout.columns) if (kind === "time") values[name] ??= values.stats_since ?? null;
+  const values = { ...blankOf(layout) };
+  for (let index = 0; index < fields.length; index++) {
+    const { name, kind } = columns[index]!;
+    const field = fields[index]!;
+    values[name] = readField(isPlain && field === "" ? null : field, kind);
+    // A second time equal to the first is left out on the server.
+    if (kind === "time") values[name] ??= values.stats_since ?? null;
+  }
   return values;
 }
+
+/** All columns, null: a copy has its final form at once, where one that grows column by column is moved again and again. */
+function blankOf(layout: Layout): Values {
+  let blank = blanks.get(layout);
+  if (blank === undefined) {
+    blank = Object.fromEntries(layout.columns.map(({ name }) => [name, null]));
+    blanks.set(layout, blank);
+  }
+  return blank;
+}
+
+const blanks = new WeakMap<Layout, Values>();
 
 function readField(field: string | null, kind: ColumnKind): string | number | boolean | null {
   if (kind === "text") return field;

@@ -220,13 +220,14 @@ export class StatementsCollector implements Collector {
       values: readValues(snapshot.records.get(key)!, extension.layout),
     }));
     await this.#nameOwners(known, entries.map(({ values }) => values), signal);
-    return entries.map(({ key, values }) => ({
-      ...values,
-      datname: known.names.database(values.dbid),
-      usename: known.names.role(values.userid),
-      query: this.#texts.get(textKeyOf(key)),
-      delta: interval.delta(key, values),
-    }));
+    return entries.map(({ key, values }) =>
+      Object.assign(values, {
+        datname: known.names.database(values.dbid),
+        usename: known.names.role(values.userid),
+        query: this.#texts.get(textKeyOf(key)),
+        delta: interval.delta(key, values),
+      })
+    );
   }
 
   async #nameOwners({ names }: Known, values: readonly Values[], signal: AbortSignal): Promise<void> {

@@ -84,7 +84,7 @@ export class AgentStatusCollector implements Collector {
     const done = new AbortController();
     const patience = clock.sleep(limits.statusWaitMs, AbortSignal.any([done.signal, signal]));
     await Promise.race([Promise.all(runs.map((run) => run.settled)), patience]);
-    done.abort();
+    done.abort(null);
   }
 
   #loss(loss: OutboxLoss): Record<string, unknown> {

@@ -128,7 +128,7 @@ export class CollectorRun {
     const { promise, controller } = this.#running;
     const done = new AbortController();
     await Promise.race([promise, this.#options.clock.sleep(graceMs, done.signal)]);
-    done.abort();
+    done.abort(null);
     controller.abort(new Error("Cut off because the agent stops"));
     await promise;
   }
@@ -152,7 +152,7 @@ export class CollectorRun {
         this.#options.governor?.seeFailure(troubleOf(this.name, error));
       }
     } finally {
-      done.abort();
+      done.abort(null);
     }
     const { ok, rows, skipped, error } = end;
     const durationMs = Math.round(clock.monotonicMs() - startedMs);

@@ -46,7 +46,9 @@ async function send(
 ): Promise<Outcome> {
   let body: Uint8Array<ArrayBuffer>;
   try {
-    body = options.compression === "gzip" ? entry.gzip : await decompress(entry.gzip, limits.documentBytesMax);
+    body = options.compression === "gzip"
+      ? entry.gzip
+      : entry.json ?? await decompress(entry.gzip, limits.documentBytesMax);
   } catch (error) {
     // Trying again would hold up all that is behind it for ever.
     return { kind: "rejected", reason: `Cannot decompress the document: ${errorMessage(error)}`, status: null };

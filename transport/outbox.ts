@@ -51,6 +51,8 @@ export interface OutboxEntry {
   timestamp: string;
   /** Its JSON in UTF-8, compressed with gzip. */
   gzip: Uint8Array<ArrayBuffer>;
+  /** The same before compression, where it is still at hand: right after it was stored. */
+  json?: Uint8Array<ArrayBuffer>;
 }
 
 /** The outbox in figures, for the log and `agent_status`. Bytes are as stored: compressed, with overhead. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AgentFolder } from "../support/agent_folder.ts";
 import type { Figure } from "./figures.ts";
 import { agentRole, bareRole, Load, type Size, sizes } from "./load.ts";
 import { processorMs } from "./processes.ts";
@@ -43,12 +44,18 @@ async function measureSize(
   { size, rounds }: { size: Size; rounds: number },
 ): Promise<Figure[]> {
   await using sink = await Sink.start();
-  await using service = await Service.start({ server, sink, command: "fast" });
-  await using bare = await BareDriver.start(server);
+  await using procfs = await copyProcfs();
+  const settings = { system: { procfs_path: procfs.path } };
+  await using service = await Service.start({ server, sink, command: "fast", settings });
+  await using bare = await BareDriver.start(server, { procfs: procfs.path, folder: service.folder });
   await service.cycles(1);
-  // The second one of either: the first has everything to find out.
-  await service.tick();
   await bare.cycle();
+  // The same number of cycles for both: the first have everything to find out, and code becomes faster by its use.
+  for (let cycle = 0; cycle < warmUpCycles; cycle++) {
+    await load.move();
+    await service.tick();
+    await bare.cycle();
+  }
   const agent: CycleCost[] = [];
   const plain: CycleCost[] = [];
   const top: number[] = [];
@@ -72,6 +79,19 @@ async function measureSize(
   // A queue for locks would be recorded: that is not idle.
   const idle = size.waiters > 0 ? null : await idleCalls(server, service);
   return figuresOf(size, { agent, plain, top, idle });
+}
+
+/** An agent that has run for an hour, rather than one that has just been started. */
+const warmUpCycles = 30;
+
+/** What of /proc the agent finds mounted where it is installed, and may read; both sides read these. */
+async function copyProcfs(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "bitville-bench-procfs-" });
+  await Deno.mkdir(`${path}/net`);
+  for (const name of ["diskstats", "net/dev"]) {
+    await Deno.writeTextFile(`${path}/${name}`, await Deno.readTextFile(`/proc/${name}`));
+  }
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 function figuresOf(
@@ -197,8 +217,11 @@ class BareDriver implements AsyncDisposable {
     this.#output = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  static start({ host, port, database }: BenchServer): Promise<BareDriver> {
-    const args = [host, String(port), database, bareRole, rolesPassword];
+  static start(
+    { host, port, database }: BenchServer,
+    { procfs, folder }: { procfs: string; folder: AgentFolder },
+  ): Promise<BareDriver> {
+    const args = [host, String(port), database, bareRole, rolesPassword, procfs, folder.bufferPath, folder.path];
     const process = new Deno.Command(Deno.execPath(), {
       args: ["run", "--allow-all", programPath("bare_driver.ts"), ...args],
       stdin: "piped",

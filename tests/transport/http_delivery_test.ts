@@ -57,6 +57,17 @@ Deno.test("createHttpDelivery compresses only where it was told to", async () =>
   assert.deepEqual(listener.received[0]?.document.data, listener.received[1]?.document.data);
 });
 
+Deno.test("createHttpDelivery sends the JSON that comes with a document, and unpacks it only without", async () => {
+  await using listener = new ScriptedListener();
+  const delivery = deliveryTo(listener.url);
+  const { gzip: _, ...identity } = await entryOf("one");
+  const json = new TextEncoder().encode(JSON.stringify({ ...identity, data: { name: "at hand" } }));
+  const entry = { ...identity, json, gzip: new Uint8Array(1) };
+  assert.deepEqual(await delivery.send(entry, new AbortController().signal), { kind: "delivered" });
+  delivery.close();
+  assert.equal(listener.received[0]?.document.data.name, "at hand");
+});
+
 Deno.test("createHttpDelivery rejects a document that cannot be decompressed, and does not send it", async () => {
   await using listener = new ScriptedListener();
   const delivery = deliveryTo(listener.url);
