@@ -64,7 +64,7 @@ function views(): [string, string, RegExp][] {
       `#/time?from=${facts.stormMs - 8_000}&to=${facts.stormMs + 16_000}`,
       /active sessions, by what they wait for/,
     ],
-    ["statements", "#/statements?span=15m", /UPDATE site_order SET status = \$/],
+    ["statements", "#/statements?span=15m", /SELECT id, title, body FROM site_page WHERE slug = \$/],
     ["log", "#/log?span=15m", /deadlock detected/],
     ["requests", "#/requests?kind=waits", new RegExp(facts.victim)],
     ["request", `#/request/${facts.victim}`, /It ended in an error 40P01: deadlock detected/],

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ownEnvironment } from "../support/agent_process.ts";
 import { loadedModules } from "../support/loaded_modules.ts";
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
@@ -234,7 +235,8 @@ Deno.test("launch.sh works from its own folder", async () => {
     const { code, stderr } = await new Deno.Command("sh", {
       args: ["-c", script],
       cwd: join(root, "tasks"),
-      env: { DENO: Deno.execPath() },
+      clearEnv: true,
+      env: { ...ownEnvironment(), DENO: Deno.execPath() },
     }).output();
     assert.equal(code, 0, new TextDecoder().decode(stderr));
   });
