@@ -199,17 +199,21 @@ Deno.test("createHttpDelivery sends nothing once the signal is aborted", async (
   assert.equal(listener.received.length, 0);
 });
 
-Deno.test("createHttpDelivery leaves nothing on a signal that outlives its requests", async () => {
-  await using listener = new ScriptedListener();
-  const signal = new CountingSignal();
-  const delivery = deliveryTo(listener.url);
-  listener.script(202, 503);
-  for (let request = 0; request < 3; request++) {
-    await delivery.send(await entryOf("one"), signal as unknown as AbortSignal);
-  }
-  delivery.close();
-  assert.equal(listener.received.length, 3);
-  assert.deepEqual([signal.added, signal.listeners.size], [3, 0]);
+Deno.test({
+  name: "createHttpDelivery leaves no timer behind, and nothing on a signal that outlives its requests",
+  sanitizeOps: true,
+  async fn() {
+    await using listener = new ScriptedListener();
+    const signal = new CountingSignal();
+    const delivery = deliveryTo(listener.url);
+    listener.script(202, 503);
+    for (let request = 0; request < 3; request++) {
+      await delivery.send(await entryOf("one"), signal as unknown as AbortSignal);
+    }
+    delivery.close();
+    assert.equal(listener.received.length, 3);
+    assert.deepEqual([signal.added, signal.listeners.size], [3, 0]);
+  },
 });
 
 /** A signal that nobody aborts, with who listens to it. */
