@@ -6,7 +6,7 @@
  */
 
 import { configureSync, getLogger, type LogRecord, resetSync } from "@logtape/logtape";
-import { type Log, type LogFields, type LogLevel, logLevels } from "./log_interface.ts";
+import type { Log, LogLevel } from "./log_interface.ts";
 
 export { errorMessage, type Log, type LogFields, type LogLevel, logLevels } from "./log_interface.ts";
 
@@ -21,22 +21,13 @@ export function createLog(options: { level: LogLevel; write: (line: string) => v
     ],
   });
   const logger = getLogger(["agent"]);
-  least = logLevels.indexOf(options.level);
-  function logAt(level: LogLevel) {
-    const rank = logLevels.indexOf(level);
-    return function log(event: string, properties: LogFields = {}) {
-      // Asked here, because most lines are of a level that is not written.
-      if (rank < least) return;
-      // A record, because an event's name is no template.
-      // deno-lint-ignore house/one-owner -- As the library does when it makes the record itself.
-      logger.emit({ level, message: [event], rawMessage: event, timestamp: Date.now(), properties });
-    };
-  }
-  return { debug: logAt("debug"), info: logAt("info"), warning: logAt("warning"), error: logAt("error") };
+  return {
+    debug: (event, fields = {}) => logger.debug(event, fields),
+    info: (event, fields = {}) => logger.info(event, fields),
+    warning: (event, fields = {}) => logger.warning(event, fields),
+    error: (event, fields = {}) => logger.error(event, fields),
+  };
 }
-
-/** The place of the least level that is written; a second log changes it for whoever has the first. */
-let least = 0;
 
 function formatLine(record: LogRecord): string {
   return JSON.stringify({

@@ -128,7 +128,7 @@ export class CollectorRun {
     const { promise, controller } = this.#running;
     const done = new AbortController();
     await Promise.race([promise, this.#options.clock.sleep(graceMs, done.signal)]);
-    done.abort(null);
+    done.abort();
     controller.abort(new Error("Cut off because the agent stops"));
     await promise;
   }
@@ -152,6 +152,7 @@ export class CollectorRun {
         this.#options.governor?.seeFailure(troubleOf(this.name, error));
       }
     } finally {
+      // With a reason: without one an error is made of it, with a stack, in every run.
       done.abort(null);
     }
     const { ok, rows, skipped, error } = end;

@@ -6,7 +6,7 @@
  *
  * - one step a cycle, down or up, in the order of {@link steps}; the last one still reports every other minute;
  * - the cost of a cycle is what was measured: the server's own figure where it gives one, which it does a cycle later,
- *   else the time spent waiting for its answers, which is never less;
+ *   else the time spent waiting for its answers, which is never less; what a cycle cost is a reason for one step only;
  * - up only after as many calm cycles as it takes: a step up that has to be taken back doubles their number.
  *
  * @module
@@ -66,8 +66,8 @@ export class Governor implements Restraint {
   #pressure = 0;
   #roleMs: number | null = null;
   #failure: string | null = null;
-  /** Cycles for which the server's own figure is still to come, and what was waited in them. */
-  #pending = { cycles: 0, waitedMs: 0 };
+  /** Cycles for which the server's own figure is still to come, what was waited in them, and whether that was judged. */
+  #pending = { cycles: 0, waitedMs: 0, isJudged: false };
   #lastMs: number | null = null;
   #exemptMs = 0;
   readonly #ticks = new Map<string, number>();
@@ -168,14 +168,16 @@ export class Governor implements Restraint {
 
   /** The server's figure is of what had ended when it was read: of the cycles before this one. */
   #costOf(waitedMs: number): number {
-    const { cycles, waitedMs: pendingMs } = this.#pending;
+    const { cycles, waitedMs: pendingMs, isJudged } = this.#pending;
     // What fails is missing in the server's own figure.
     if (this.#roleMs === null || this.#failure !== null || cycles === 0) {
-      this.#pending = { cycles: cycles + 1, waitedMs: pendingMs + waitedMs };
+      this.#pending = { cycles: cycles + 1, waitedMs: pendingMs + waitedMs, isJudged: true };
       return waitedMs;
     }
-    this.#pending = { cycles: 1, waitedMs };
-    return Math.min(this.#roleMs, pendingMs) / cycles;
+    this.#pending = { cycles: 1, waitedMs, isJudged: false };
+    const costMs = Math.min(this.#roleMs, pendingMs) / cycles;
+    // Of a cycle that had its step by what was waited in it: a first one, with all to find out, is no reason for a second.
+    return isJudged ? Math.min(costMs, waitedMs) : costMs;
   }
 
   /** A collector that runs at every fifth tick costs what it costs at one of five. */

@@ -21,8 +21,10 @@ export const denoMachine: Machine = {
 };
 
 /**
- * In place, as Deno itself reads the times of the CPUs: these files are the kernel's memory, and a thread for each step
- * of each of them would cost ten times the reading.
+ * In place: these files are the kernel's memory, and a thread for each step of each of them would cost ten times the
+ * reading. A /proc of FUSE (lxcfs) whose server hangs would hold up the whole agent here, as it does already where Deno
+ * itself reads in place: /proc/stat and cpuinfo for the CPUs, meminfo for the memory, which are what lxcfs serves first.
+ * Then systemd's watchdog restarts the agent. File systems, which do hang, are asked on a thread (`file_systems.ts`).
  */
 function readBounded(path: string, bytesMax: number): string {
   // To open a pipe waits for a writer, and a directory fails with a message that helps nobody.

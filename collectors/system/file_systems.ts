@@ -58,6 +58,7 @@ export class FileSystemReader {
     const done = new AbortController();
     const late = clock.sleep(answerMs, AbortSignal.any([signal, done.signal]));
     const readings = await Promise.all(unique.map((path) => this.#readOne(path, late)));
+    // With a reason: without one an error is made of it, with a stack.
     done.abort(null);
     const found: FileSystems = { elements: [], unavailable: {} };
     const devices = new Set<number>();

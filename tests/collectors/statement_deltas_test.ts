@@ -91,7 +91,17 @@ Deno.test("Interval.delta is of the present values for what was not there, or wa
   assert.equal(deltaOf([], [now])?.calls, 3);
   assert.equal(deltaOf([old], [now])?.calls, 1);
   assert.equal(deltaOf([old], [now], { reset: "1763705309" })?.calls, 3);
+  assert.equal(deltaOf([now], [now], { reset: "1763705309" })?.calls, 3, "it has run as often again");
   assert.equal(deltaOf([old], [now], { start: "2" }), null);
+});
+
+Deno.test("Interval.delta is an object of its own for each entry", () => {
+  const other = recordOf([1, 2]).replace(key, "10,5,2");
+  const before = snapshotOf([recordOf([1]), other]);
+  const now = snapshotOf([recordOf([1, 2]), other]);
+  const interval = new Interval(before, now, layout);
+  const [one, idle] = [...now.records].map(([key, record]) => interval.delta(key, readValues(record, layout)));
+  assert.deepEqual([one?.calls, idle?.calls], [1, 0]);
 });
 
 Deno.test("Interval.delta is null for an entry that the role may only now see", () => {

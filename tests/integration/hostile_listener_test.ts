@@ -6,6 +6,7 @@
  */
 
 import assert from "node:assert/strict";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { systemClock } from "../../clock.ts";
 import * as limits from "../../limits.ts";
 import type { Outcome } from "../../transport/delivery.ts";
@@ -130,6 +131,22 @@ Deno.test("createHttpDelivery reads a bounded part of an endless answer and drop
   assert(tookMs < 5_000, `${tookMs} ms`);
   assert(bytesWritten < 30_000_000, `${bytesWritten} bytes of 1 GB were taken`);
   assert(grewBytes < 64_000_000, `the memory grew by ${grewBytes}`);
+});
+
+Deno.test("createHttpDelivery reads a bounded part of a short answer that unpacks to a quarter of a gigabyte", async () => {
+  const zeros = new Uint8Array(256 * 1024 * 1024);
+  const packed = {
+    br: brotliCompressSync(zeros, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+    gzip: gzipSync(zeros.subarray(0, limits.answerBytesMax * 1_000), { level: 9 }),
+  };
+  for (const [encoding, bytes] of Object.entries(packed)) {
+    assert(bytes.length <= limits.answerBytesMax, `${encoding}: ${bytes.length} bytes`);
+    await using listener = new ScriptedListener();
+    listener.script(() => new Response(new Uint8Array(bytes), { headers: { "content-encoding": encoding } }));
+    const { outcome, grewBytes } = await sendTo(listener.url);
+    assert.equal(outcome.kind, "delivered", encoding);
+    assert(grewBytes < 40_000_000, `${encoding}: the memory grew by ${grewBytes}`);
+  }
 });
 
 for (

@@ -70,6 +70,19 @@ Deno.test("Governor takes the server's own figure for what a cycle cost, when it
   assert.deepEqual(await bench.cycles(1, 30), ["texts"], "what was seen from here would have hidden it");
 });
 
+Deno.test("Governor takes one step for one cycle that cost much, though its figure comes again from the server", async () => {
+  const bench = new Bench();
+  assert.deepEqual(await bench.cycles(1, 343), ["texts"], "the first: texts, names, connections");
+  bench.governor.seeCost(320);
+  assert.deepEqual(await bench.cycles(1, 60), ["texts"]);
+  bench.governor.seeCost(320);
+  assert.deepEqual(await bench.cycles(1, 60), ["texts"], "no more than was waited in that cycle");
+  bench.governor.seeCost(320);
+  await bench.cycles(1, 900);
+  bench.governor.seeCost(850);
+  assert.deepEqual(await bench.cycles(1, 60), ["statements"], "another one is another reason");
+});
+
 Deno.test("Governor shares a figure that covers several cycles among them", async () => {
   const bench = new Bench();
   await bench.cycles(4, 200);

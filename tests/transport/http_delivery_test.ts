@@ -190,6 +190,48 @@ Deno.test("createHttpDelivery stops at the signal", async () => {
   delivery.close();
 });
 
+Deno.test("createHttpDelivery sends nothing once the signal is aborted", async () => {
+  await using listener = new ScriptedListener();
+  const delivery = deliveryTo(listener.url);
+  const outcome = await delivery.send(await entryOf("one"), AbortSignal.abort());
+  delivery.close();
+  assert.equal(outcome.kind, "retry");
+  assert.equal(listener.received.length, 0);
+});
+
+Deno.test({
+  name: "createHttpDelivery leaves no timer behind, and nothing on a signal that outlives its requests",
+  sanitizeOps: true,
+  async fn() {
+    await using listener = new ScriptedListener();
+    const signal = new CountingSignal();
+    const delivery = deliveryTo(listener.url);
+    listener.script(202, 503);
+    for (let request = 0; request < 3; request++) {
+      await delivery.send(await entryOf("one"), signal as unknown as AbortSignal);
+    }
+    delivery.close();
+    assert.equal(listener.received.length, 3);
+    assert.deepEqual([signal.added, signal.listeners.size], [3, 0]);
+  },
+});
+
+/** A signal that nobody aborts, with who listens to it. */
+class CountingSignal {
+  readonly aborted = false;
+  readonly listeners = new Set<unknown>();
+  added = 0;
+
+  addEventListener(_type: string, listener: unknown): void {
+    this.added += 1;
+    this.listeners.add(listener);
+  }
+
+  removeEventListener(_type: string, listener: unknown): void {
+    this.listeners.delete(listener);
+  }
+}
+
 Deno.test("createHttpDelivery never puts the key into a reason", async () => {
   const outcome = await sendOnce(new URL("http://127.0.0.1:1/"), { apiKey: "not\nallowed in a header" });
   assert(outcome.kind === "retry");

@@ -150,6 +150,28 @@ test("KvAccess counts what had to go before it had a number", async () => {
   await outbox.close();
 });
 
+test("KvAccess has whoever listens woken for what could not be sent before the disk took writes again", async () => {
+  await using disk = await SmallDisk.mount("size=2m");
+  await using folder = await folderOn(disk);
+  await folder.fill([]);
+  await disk.remount("ro");
+  const outbox = await folder.open(options);
+  const put = await outbox.put(draftOf("no number"));
+  assert.equal(put.kind === "held" && put.sequence, null);
+  const own = Promise.withResolvers<void>();
+  let wakes = 0;
+  void outbox.listen(() => {
+    wakes += 1;
+    own.resolve();
+  });
+  await own.promise;
+  assert.equal(await outbox.oldest(), null, "what has no number is not handed out");
+  await disk.remount("rw");
+  await waitFor("another wake-up", () => wakes > 1);
+  assertExplained("a disk that was read-only at the start", await folder.drain(outbox));
+  await outbox.close();
+});
+
 test("KvAccess keeps positions of logs through an episode, in order", async () => {
   await using disk = await SmallDisk.mount("size=2m");
   await using folder = await folderOn(disk);
