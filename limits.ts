@@ -18,6 +18,8 @@ export const idleInTransactionTimeoutMs = 10_000;
 export const connectTimeoutMs = 5_000;
 /** Beyond the server's own statement timeout: for a network that died and a server that cannot answer. */
 export const answerGraceMs = 2_000;
+/** What a connection reads at once, held as long as it is open; large answers come in as many pieces as from Deno itself. */
+export const socketReadBytes = 64 * 1024;
 /** A connection beyond the first is given back after this long without use. */
 export const connectionIdleMs = 10_000;
 /** Whoever finds all connections in use waits this long for one before another is made: that costs a server process. */

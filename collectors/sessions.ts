@@ -62,6 +62,9 @@ from totals left join sessions on true
 order by position`;
 }
 
+/** Who shares a read: `pg_stat_activity` and `pg_locks`. */
+const snapshotReaders = 2;
+
 /** What one read brought. */
 export interface SessionsSnapshot {
   server: Server;
@@ -101,6 +104,8 @@ export class Sessions {
     const latest = this.#latest;
     if (latest !== null && nowMs - latest.readMs <= limits.snapshotSharedMs && !latest.readers.has(reader)) {
       latest.readers.add(reader);
+      // Until the next cycle nobody else wants it: of 500 sessions it is 1 MB.
+      if (latest.readers.size === snapshotReaders) this.#latest = null;
       return latest.snapshot;
     }
     const snapshot = this.#read(signal);

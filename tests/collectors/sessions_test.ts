@@ -29,6 +29,14 @@ Deno.test("Sessions reads once for all readers of a cycle, and again in the next
   assert.equal(reads(), 2);
 });
 
+Deno.test("Sessions keeps no snapshot that both collectors have had", async () => {
+  const { reads, sessions } = bench();
+  await sessions.read("activity", context);
+  await sessions.read("locks", context);
+  await sessions.read("another", context);
+  assert.equal(reads(), 2);
+});
+
 Deno.test("Sessions gives no reader the same snapshot twice, and nobody an old one", async () => {
   const { clock, reads, sessions } = bench();
   await sessions.read("activity", context);
