@@ -18,9 +18,7 @@ import * as errors from "./postgres_errors.ts";
 import {
   connectionsMax,
   createPool,
-  type Driver,
   endPool,
-  loadDriver,
   type Pool,
   type PoolClient,
   type PostgresOptions,
@@ -136,8 +134,7 @@ export class PostgresConnections {
       const link = this.#link;
       try {
         const certificates = await this.#readCertificates();
-        const driver = await loadDriver();
-        this.#pool ??= this.#openPool(driver, certificates);
+        this.#pool ??= this.#openPool(certificates);
         return await this.#pool.connect();
       } catch (error) {
         // Somebody else has found out meanwhile, or this is the one who does.
@@ -172,10 +169,10 @@ export class PostgresConnections {
     }
   }
 
-  #openPool(driver: Driver, certificates: string | null): Pool {
+  #openPool(certificates: string | null): Pool {
     if (this.#closed) throw new DatabaseError("The database is closed", { kind: "cancelled" });
     const tls = this.usesTls && tlsOptions(this.#options.sslmode, certificates);
-    const pool = createPool(this.#options, { driver, tls, startup: this.#link.startup });
+    const pool = createPool(this.#options, { tls, startup: this.#link.startup });
     pool.on("connect", () => {
       this.#refusal = null;
       this.#pauseMs = limits.reconnectFirstMs;

@@ -4,10 +4,10 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
+import { createConnection, Socket } from "node:net";
 // @ts-types="@types/pg"
-import type pg from "pg";
-import type { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
+import pg from "pg";
 import * as limits from "../limits.ts";
 import type { SslMode, TlsOptions } from "./postgres_tls.ts";
 
@@ -32,12 +32,6 @@ export interface PostgresOptions {
   connectTimeoutMs?: number;
 }
 
-/** What is used of the driver, and what it reads from. */
-export interface Driver {
-  Client: typeof pg.Client;
-  Pool: typeof pg.Pool;
-  openSocket: () => Socket;
-}
 /** A connection, and what keeps them: the driver's. */
 export type PoolClient = pg.PoolClient;
 export type Pool = pg.Pool;
@@ -52,26 +46,18 @@ interface Internals {
   };
 }
 
-/** Loads the driver: 20 ms that the first document does not wait for, if it asks the server nothing. */
-export async function loadDriver(): Promise<Driver> {
-  // @ts-types="@types/pg"
-  const { default: driver } = await import("pg");
-  const [net, { Buffer }] = await Promise.all([import("node:net"), import("node:buffer")]);
-  return { Client: driver.Client, Pool: driver.Pool, openSocket: () => openSocket(net.Socket, Buffer) };
-}
-
 /**
  * A socket that reads into one block of its own and hands on copies of what has come. For each read of any other one Deno
  * 2.9.6 takes a new block of 64 KB, however little comes, and keeps the most that there ever were at once between two
  * collections of garbage: 17 MB after some large answers.
  */
-function openSocket(NodeSocket: typeof Socket, NodeBuffer: typeof Buffer): Socket {
+function openSocket(): Socket {
   const buffer = new Uint8Array(limits.socketReadBytes);
   const callback = (length: number) => {
-    socket.emit("data", NodeBuffer.from(buffer.subarray(0, length)));
+    socket.emit("data", Buffer.from(buffer.subarray(0, length)));
     return true;
   };
-  const socket: Socket = new NodeSocket({ onread: { buffer, callback } });
+  const socket: Socket = new Socket({ onread: { buffer, callback } });
   return socket;
 }
 
@@ -81,9 +67,9 @@ function openSocket(NodeSocket: typeof Socket, NodeBuffer: typeof Buffer): Socke
  */
 export function createPool(
   options: PostgresOptions,
-  link: { driver: Driver; tls: TlsOptions; startup: boolean },
+  link: { tls: TlsOptions; startup: boolean },
 ): Pool {
-  const pool = new link.driver.Pool({
+  const pool = new pg.Pool({
     host: options.host,
     port: options.port,
     database: options.name,
@@ -91,7 +77,7 @@ export function createPool(
     password: options.password,
     ssl: link.tls,
     // Under TLS Deno reads into blocks of its own, whatever it is told.
-    ...(link.tls === false ? { stream: link.driver.openSocket } : {}),
+    ...(link.tls === false ? { stream: openSocket } : {}),
     // The driver would take it from PGSSLNEGOTIATION.
     sslnegotiation: "postgres",
     query_timeout: options.statementTimeoutMs + limits.answerGraceMs,
@@ -102,7 +88,7 @@ export function createPool(
     min: 1,
     idleTimeoutMillis: limits.connectionIdleMs,
     onConnect: readAsItIs,
-    Client: clientWith(link.driver, startupParameters(options, link.startup)),
+    Client: clientWith(startupParameters(options, link.startup)),
   } as unknown as pg.PoolConfig);
   // While a connection is in use the pool does not listen for its end; the question under way reports that.
   pool.on("connect", (client) => client.on("error", () => {}));
@@ -133,8 +119,8 @@ function startupParameters(options: PostgresOptions, withLimits: boolean): Recor
 }
 
 /** A client that sends these parameters alone: the driver would add what PGOPTIONS and PGREPLICATION say. */
-function clientWith(driver: Driver, parameters: Record<string, string>) {
-  return class extends driver.Client {
+function clientWith(parameters: Record<string, string>) {
+  return class extends pg.Client {
     /** As the server has told at the start. */
     serverEncoding = "";
 
@@ -185,7 +171,6 @@ export async function endPool(pool: Pool): Promise<void> {
 export async function requestCancel(client: PoolClient, { host, port }: PostgresOptions): Promise<void> {
   const { processID, secretKey } = internalsOf(client);
   if (processID === null || secretKey === null) return;
-  const { createConnection } = await import("node:net");
   const message = new DataView(new ArrayBuffer(16));
   [16, cancelRequestCode, processID, secretKey].forEach((value, index) => message.setInt32(index * 4, value));
   const socket = host.startsWith("/") ? createConnection(`${host}/.s.PGSQL.${port}`) : createConnection(port, host);
