@@ -56,10 +56,8 @@ export const clockSetMs = 1_000;
 export const stopGraceMs = 10_000;
 /** After the start: the first cycle has ended by then, and what loading has left behind is collected. */
 export const loadingCollectedMs = 3_000;
-/** From then on: 20 ms of CPU each time, so 2 ms a cycle, and what a large cycle has left goes back to the system. */
+/** From then on: 20 to 40 ms of CPU each time, so 2 to 4 a cycle, and what a large cycle has left goes back to the system. */
 export const garbageCollectedMs = 600_000;
-/** How often it is looked whether that is due: the bench has a minute pass in less than a second. */
-export const garbageLookMs = 5_000;
 /** Closing connections and files is not waited for longer than this. */
 export const closeGraceMs = 3_000;
 /** A second signal this soon after the first is the same one by another way; nobody presses Ctrl-C twice so fast. */

@@ -56,25 +56,24 @@ export async function run(context: CommandContext): Promise<number> {
   return exitClean;
 }
 
-/** As V8 does when it cannot get more memory: all of it, and what is free goes back to the system. */
-const allGarbage = { type: "major", execution: "sync", flavor: "last-resort" } as const;
-
 /**
  * What loading the agent leaves behind, 12 MB, would stay, and so would what a large cycle leaves: V8 collects it when the
- * heap grows, and an idle agent's does not for hours. `gc` is there by a flag of `launch.ts`.
+ * heap grows, and an idle agent's does not for hours.
  */
 async function collectGarbage(stop: AbortSignal): Promise<void> {
-  const { gc } = globalThis as { gc?: (options: typeof allGarbage) => void };
-  await systemClock.sleep(limits.loadingCollectedMs, stop);
-  let dueMs = 0;
-  while (!stop.aborted) {
-    const nowMs = systemClock.monotonicMs();
-    if (nowMs >= dueMs) {
-      gc?.(allGarbage);
-      dueMs = nowMs + limits.garbageCollectedMs;
-    }
-    await systemClock.sleep(limits.garbageLookMs, stop);
+  for (let afterMs = limits.loadingCollectedMs; !stop.aborted; afterMs = limits.garbageCollectedMs) {
+    await systemClock.sleep(afterMs, stop);
+    collectAllGarbage();
   }
+}
+
+/**
+ * As V8 does when it cannot get more memory: all of it, and what is free goes back to the system. Without the flag of
+ * `launch.ts` that gives `gc`, nothing.
+ */
+export function collectAllGarbage(): void {
+  const { gc } = globalThis as { gc?: (options: { type: string; execution: string; flavor: string }) => void };
+  gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 }
 
 /** SIGHUPs, from the first moment on: without a listener one would end the process. */

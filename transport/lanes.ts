@@ -1,7 +1,7 @@
 /**
  * Which document goes next. What waited for the listener, or from before the start, or in a file that could not be read,
- * is the backlog; what was captured since is fresh. They take turns, so that a backlog delays nothing new by more than one request, and the backlog keeps
- * to a pace.
+ * is the backlog; what was captured since is fresh. They take turns, so that a backlog delays nothing new by more than
+ * one request, and the backlog keeps to a pace.
  *
  * ```
  * sequence    1 ───────────────── boundary ─────────────── next

@@ -235,13 +235,6 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     await outbox.put(draftOf("too large", 10_000), [{ name: "log:a", value: 1 }]);
     assert.deepEqual(await outbox.checkpoints(""), new Map([["log:a", 1]]));
   });
-
-  test("wakes whoever listens", {}, async (outbox) => {
-    const woken = Promise.withResolvers<void>();
-    void outbox.listen(woken.resolve);
-    await outbox.put(draftOf("news"));
-    await woken.promise;
-  });
 }
 
 async function taken(outbox: Outbox): Promise<OutboxEntry> {
