@@ -102,7 +102,11 @@ class KvOutbox implements Outbox {
     const { seal } = options;
     const holding = new Holding({ books, numbers, seal, maxBytes, documentBytesMax, heldBytesMax });
     this.#holding = holding;
-    this.#intake = new Intake({ books, access, holding, settled, maxBytes, leased: () => this.#leased, log });
+    this.#intake = new Intake({
+      ...{ books, access, holding, settled, maxBytes, clock, log },
+      leased: () => this.#leased,
+      closing: this.#closing.signal,
+    });
   }
 
   /** Once, before anything else. */
@@ -117,10 +121,10 @@ class KvOutbox implements Outbox {
 
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
     const put = this.#intake.add(draft, checkpoints);
-    void this.#mutex.run(async () => {
-      await this.#intake.storeNext();
-      this.#wakeUps.wake();
-    });
+    const company = this.#intake.company();
+    // Those that wait for no company keep their place before whatever is asked next.
+    if (company === null) void this.#storeNext();
+    else void company.then(() => this.#storeNext());
     return put;
   }
 
@@ -209,11 +213,19 @@ class KvOutbox implements Outbox {
   }
 
   close(): Promise<void> {
+    this.#closing.abort();
     return this.#mutex.run(async () => {
-      this.#closing.abort();
+      await this.#intake.storeAll();
       await this.#settle();
       await this.#access.close();
       this.#wakeUps.close();
+    });
+  }
+
+  #storeNext(): Promise<void> {
+    return this.#mutex.run(async () => {
+      await this.#intake.storeNext();
+      this.#wakeUps.wake();
     });
   }
 
