@@ -368,3 +368,5 @@ export const logBatchBytesMax = 512 * 1024;
 /** or after so long, sooner with an entry of a web request. */
 export const logBatchMs = 10_000;
 export const logBatchCorrelatedMs = 700;
+/** Documents that are read ahead of what is stored, so that reading does not wait for the disk: 4 MB at most. */
+export const logDocumentsAhead = 8;

@@ -5,6 +5,7 @@
  *
  * - drafts get their numbers in the order in which they came, and each its answer after the commit that has it;
  * - a draft that cannot be stored for a reason of its own uses up no number, and takes no other with it;
+ * - of drafts that were added together none is stored behind one that could not be;
  * - documents share a commit only if all goes smoothly: what is large, needs room made or fails is stored alone.
  *
  * @module
@@ -12,11 +13,10 @@
 
 import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
-import type { Draft } from "./envelope.ts";
 import type { KvAccess } from "./kv_access.ts";
 import type { Books } from "./kv_books.ts";
 import type { Holding, SealedDraft } from "./kv_holding.ts";
-import type { Checkpoint, Evicted, Put } from "./outbox.ts";
+import type { Evicted, Put, SourcedDraft } from "./outbox.ts";
 import type { Settled } from "./settled.ts";
 
 /** What an intake works with. */
@@ -30,10 +30,10 @@ export interface IntakeOptions {
   log: Log;
 }
 
-interface Waiting {
-  draft: Draft;
-  checkpoints: readonly Checkpoint[];
+interface Waiting extends SourcedDraft {
   answer: PromiseWithResolvers<Put>;
+  /** Of all that were added together. */
+  series: { hasFailed: boolean };
   /** Under a number that may have become another's since. */
   sealed: SealedDraft | null;
 }
@@ -49,18 +49,29 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Takes a draft into the line; `storeNext` has to be called for each. Answers what became of it. */
-  add(draft: Draft, checkpoints: readonly Checkpoint[]): Promise<Put> {
-    const answer = Promise.withResolvers<Put>();
-    this.#line.push({ draft, checkpoints, answer, sealed: null });
-    return answer.promise;
+  /** Takes drafts into the line; `storeNext` has to be called for each. Answers what became of them, one by one. */
+  add(puts: readonly SourcedDraft[]): Promise<Put>[] {
+    const series = { hasFailed: false };
+    return puts.map((put) => {
+      const answer = Promise.withResolvers<Put>();
+      this.#line.push({ ...put, answer, series, sealed: null });
+      return answer.promise;
+    });
   }
 
   /** Stores the first of the line, if there is one, and with it as many as one commit takes. One call at a time. */
   async storeNext(): Promise<void> {
-    const group = this.#line.splice(0, limits.documentsPerCommitMax);
+    const group = this.#line.splice(0, limits.documentsPerCommitMax).filter(isStillWanted);
     if (group.length > 1 && this.#options.access.isWritable && await this.#storeTogether(group)) return;
-    for (const { answer, ...one } of group) await this.#storeAlone(one).then(answer.resolve, answer.reject);
+    for (const one of group) {
+      if (!isStillWanted(one)) continue;
+      try {
+        one.answer.resolve(await this.#storeAlone(one));
+      } catch (error) {
+        one.series.hasFailed = true;
+        one.answer.reject(error);
+      }
+    }
   }
 
   /** Notes how far the outbox is: up to which number everything is delivered, or lost and told. */
@@ -119,7 +130,7 @@ export class Intake {
     return books.state.bytes - settled.deliveredBytes + bytes <= maxBytes();
   }
 
-  async #storeAlone(one: Omit<Waiting, "answer">): Promise<Put> {
+  async #storeAlone(one: Waiting): Promise<Put> {
     const { access, holding, books, leased, log } = this.#options;
     const { draft, checkpoints } = one;
     // A commit that failed for all of them may have taken effect: what has an id keeps it.
@@ -155,4 +166,10 @@ export class Intake {
     if (put !== null) await this.follow();
     return put;
   }
+}
+
+/** Nothing may pass what came before it and could not be stored. */
+function isStillWanted({ series, answer }: Waiting): boolean {
+  if (series.hasFailed) answer.reject(new Error("Cannot store what comes behind a document that could not be stored"));
+  return !series.hasFailed;
 }

@@ -25,7 +25,7 @@ import type { Step } from "./kv_state.ts";
 import type { KvStore } from "./kv_store.ts";
 import { withoutTold } from "./loss_ledger.ts";
 import { Mutex } from "./mutex.ts";
-import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
+import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put, SourcedDraft } from "./outbox.ts";
 import { Settled } from "./settled.ts";
 import { WakeQueue } from "./wake_queue.ts";
 
@@ -116,12 +116,12 @@ class KvOutbox implements Outbox {
   }
 
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
-    const put = this.#intake.add(draft, checkpoints);
-    void this.#mutex.run(async () => {
-      await this.#intake.storeNext();
-      this.#wakeUps.wake();
-    });
-    return put;
+    const [put] = this.#add([{ draft, checkpoints }]);
+    return put!;
+  }
+
+  async putInOrder(puts: readonly SourcedDraft[]): Promise<Put[]> {
+    return await inOrder(this.#add(puts));
   }
 
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
@@ -217,6 +217,17 @@ class KvOutbox implements Outbox {
     });
   }
 
+  #add(puts: readonly SourcedDraft[]): Promise<Put>[] {
+    const answers = this.#intake.add(puts);
+    for (const _ of puts) {
+      void this.#mutex.run(async () => {
+        await this.#intake.storeNext();
+        this.#wakeUps.wake();
+      });
+    }
+    return answers;
+  }
+
   async #write<T>(task: (store: KvStore) => Promise<T>): Promise<T | null> {
     return this.#access.isWritable ? await this.#access.attempt(task) : null;
   }
@@ -270,4 +281,15 @@ class KvOutbox implements Outbox {
     this.#isReadable = true;
     this.#wakeUps.wake();
   }
+}
+
+/** The answers before the first failure; throws that one when there are none. */
+async function inOrder(answers: readonly Promise<Put>[]): Promise<Put[]> {
+  const puts: Put[] = [];
+  for (const end of await Promise.allSettled(answers)) {
+    if (end.status === "fulfilled") puts.push(end.value);
+    else if (puts.length === 0) throw end.reason;
+    else break;
+  }
+  return puts;
 }

@@ -1,7 +1,8 @@
 // Entries on their way into one document.
 import assert from "node:assert/strict";
 import { emptyEntry, type LogEntry } from "../../collectors/logs/entry.ts";
-import { LogBatch } from "../../tasks/log_batch.ts";
+import { LogBatch, type TakenBatch } from "../../tasks/log_batch.ts";
+import type { ReadyJson } from "../../transport/envelope.ts";
 
 const state = { path: "postgresql.log", generations: [], done: [], atMs: 0 };
 
@@ -30,12 +31,31 @@ Deno.test("LogBatch gives the entries of several reads as one array, whatever ch
   assert.deepEqual(levels, { LOG: 94 });
 });
 
-Deno.test("LogBatch leaves what was taken as it is until the next batch is taken", () => {
+Deno.test("LogBatch leaves what was taken as it is until it is released, and then uses its bytes again", () => {
   const batch = new LogBatch();
-  addAll(batch, entriesOf(5, "first"));
-  const { data } = batch.take();
-  addAll(batch, entriesOf(7, "second, and longer"));
-  assert.equal(JSON.parse(JSON.stringify(data)).entries[4].message, "first 4");
-  assert.equal(JSON.parse(JSON.stringify(batch.take().data)).entries.length, 7);
-  assert.deepEqual(JSON.parse(JSON.stringify(batch.take().data)).entries, []);
+  const parsed = (data: unknown) => JSON.parse(JSON.stringify(data)).entries.map(({ message }: LogEntry) => message);
+  const taken = ["first", "second", "third", "last"].map((text, index) => {
+    addAll(batch, entriesOf(5 + index, `${text} `.repeat(1 + index)));
+    return batch.take();
+  });
+  assert.deepEqual(taken.map(({ data }) => parsed(data).at(-1)), [
+    "first  4",
+    "second second  5",
+    "third third third  6",
+    "last last last last  7",
+  ]);
+  const { buffer } = bytesOf(taken[1]!);
+  taken[1]!.release();
+  addAll(batch, entriesOf(1, "fits what is there"));
+  const next = [batch.take()];
+  addAll(batch, entriesOf(1, "after that"));
+  next.push(batch.take());
+  assert(next.some((one) => bytesOf(one).buffer === buffer), "it was let go");
+  assert.deepEqual(next.map(({ data }) => parsed(data)), [["fits what is there 0"], ["after that 0"]]);
+  assert.deepEqual(parsed(taken[3]!.data).length, 8);
+  assert.deepEqual(parsed(batch.take().data), []);
 });
+
+function bytesOf({ data }: TakenBatch): Uint8Array {
+  return (data.entries as ReadyJson).bytes;
+}
