@@ -71,10 +71,10 @@ export const doctorCheckMs = 20_000;
 /** A document's JSON, uncompressed, in bytes. A larger one is refused and counted. */
 export const documentBytesMax = 16 * 1024 * 1024;
 /**
- * So much is compressed in one go, within 1.5 ms, and a quarter of it unpacked. Deno's zlib works on the same thread when
- * it is asked to do so step by step, for more than that, and takes a tenth longer.
+ * So much is compressed in one go, within 2 ms, and a quarter of it unpacked: a full document of log entries. Deno's zlib
+ * works on the same thread when it is asked to do so step by step, for more than that, and takes a tenth longer.
  */
-export const gzipInlineBytesMax = 256 * 1024;
+export const gzipInlineBytesMax = 512 * 1024;
 /** One stored piece of a document: Deno KV takes 65,536 bytes a value, serialisation included. */
 export const chunkBytesMax = 64_000;
 /** Pieces in one commit: Deno KV takes 819,200 bytes a commit, keys, header and a checkpoint included. */

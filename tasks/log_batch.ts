@@ -20,9 +20,6 @@ export interface TakenBatch {
   release: () => void;
 }
 
-/** While one is stored the next is read. More would be kept for ever after a flood. */
-const sparesMax = 2;
-
 /**
  * Collects entries until it is time to send them. Those of one read become JSON together, and are not kept; it is bytes
  * outside of V8's heap, for a text of this size would be collected with all that is old.
@@ -32,8 +29,9 @@ export class LogBatch {
   #entries: LogEntry[] = [];
   /** JSON of those before: the array without its end. */
   #json = new JsonBytes();
-  /** Of batches that have been stored. */
-  readonly #spares: JsonBytes[] = [];
+  /** Of batches that have been stored, while entries come so fast that each is full. */
+  #spares: JsonBytes[] = [];
+  #isFlood = false;
   #count = 0;
   #levels: Record<string, number> = {};
   #bytes = 0;
@@ -89,9 +87,11 @@ export class LogBatch {
     const [count, dropped, json] = [this.#count, this.#dropped, this.#json];
     const data = { entries: new ReadyJson(json.end()), count, levels: this.#levels, dropped };
     const states = [...this.#states.values()];
+    this.#isFlood = this.isFull;
+    if (!this.#isFlood) this.#spares = [];
     this.#json = this.#spares.pop() ?? new JsonBytes();
     const release = () => {
-      if (this.#spares.length < sparesMax) this.#spares.push(json);
+      if (this.#isFlood) this.#spares.push(json);
     };
     [this.#count, this.#levels, this.#bytes, this.#dropped] = [0, {}, 0, 0];
     [this.#firstMs, this.#correlatedMs] = [null, null];

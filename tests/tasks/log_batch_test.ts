@@ -1,6 +1,7 @@
 // Entries on their way into one document.
 import assert from "node:assert/strict";
 import { emptyEntry, type LogEntry } from "../../collectors/logs/entry.ts";
+import * as limits from "../../limits.ts";
 import { LogBatch, type TakenBatch } from "../../tasks/log_batch.ts";
 import type { ReadyJson } from "../../transport/envelope.ts";
 
@@ -31,29 +32,29 @@ Deno.test("LogBatch gives the entries of several reads as one array, whatever ch
   assert.deepEqual(levels, { LOG: 94 });
 });
 
-Deno.test("LogBatch leaves what was taken as it is until it is released, and then uses its bytes again", () => {
+Deno.test("LogBatch leaves what was taken as it is until it is released, and uses its bytes again in a flood", () => {
   const batch = new LogBatch();
-  const parsed = (data: unknown) => JSON.parse(JSON.stringify(data)).entries.map(({ message }: LogEntry) => message);
-  const taken = ["first", "second", "third", "last"].map((text, index) => {
-    addAll(batch, entriesOf(5 + index, `${text} `.repeat(1 + index)));
+  const parsed = ({ data }: TakenBatch) => JSON.parse(JSON.stringify(data)).entries as LogEntry[];
+  const take = (count: number, text: string) => {
+    addAll(batch, entriesOf(count, text));
     return batch.take();
-  });
-  assert.deepEqual(taken.map(({ data }) => parsed(data).at(-1)), [
-    "first  4",
-    "second second  5",
-    "third third third  6",
-    "last last last last  7",
-  ]);
+  };
+  const full = limits.logBatchEntriesMax;
+  const taken = ["first", "second", "the third"].map((text) => take(full, text));
   const { buffer } = bytesOf(taken[1]!);
   taken[1]!.release();
-  addAll(batch, entriesOf(1, "fits what is there"));
-  const next = [batch.take()];
-  addAll(batch, entriesOf(1, "after that"));
-  next.push(batch.take());
-  assert(next.some((one) => bytesOf(one).buffer === buffer), "it was let go");
-  assert.deepEqual(next.map(({ data }) => parsed(data)), [["fits what is there 0"], ["after that 0"]]);
-  assert.deepEqual(parsed(taken[3]!.data).length, 8);
-  assert.deepEqual(parsed(batch.take().data), []);
+  const next = [take(full, "4"), take(full, "5")];
+  assert.deepEqual(next.map((one) => bytesOf(one).buffer === buffer), [false, true]);
+  for (const [one, message] of [[taken[0]!, "first 499"], [taken[2]!, "the third 499"], [next[1]!, "5 499"]] as const) {
+    assert.deepEqual([parsed(one).length, parsed(one).at(-1)?.message], [full, message]);
+  }
+  taken[0]!.release();
+  const calm = take(3, "calm");
+  for (const one of [taken[2]!, ...next]) one.release();
+  const old = new Set([...taken, ...next].map((one) => bytesOf(one).buffer));
+  assert(!old.has(bytesOf(take(1, "later")).buffer), "nothing is kept of a flood that is over");
+  assert.deepEqual(parsed(calm).map(({ message }) => message), ["calm 0", "calm 1", "calm 2"]);
+  assert.deepEqual(parsed(batch.take()), []);
 });
 
 function bytesOf({ data }: TakenBatch): Uint8Array {
