@@ -31,7 +31,6 @@ export class LogBatch {
   #json = new JsonBytes();
   /** Of batches that have been stored, while entries come so fast that each is full. */
   #spares: JsonBytes[] = [];
-  #isFlood = false;
   #count = 0;
   #levels: Record<string, number> = {};
   #bytes = 0;
@@ -87,12 +86,9 @@ export class LogBatch {
     const [count, dropped, json] = [this.#count, this.#dropped, this.#json];
     const data = { entries: new ReadyJson(json.end()), count, levels: this.#levels, dropped };
     const states = [...this.#states.values()];
-    this.#isFlood = this.isFull;
-    if (!this.#isFlood) this.#spares = [];
+    if (!this.isFull) this.#spares = [];
     this.#json = this.#spares.pop() ?? new JsonBytes();
-    const release = () => {
-      if (this.#isFlood) this.#spares.push(json);
-    };
+    const release = () => void this.#spares.push(json);
     [this.#count, this.#levels, this.#bytes, this.#dropped] = [0, {}, 0, 0];
     [this.#firstMs, this.#correlatedMs] = [null, null];
     this.#states = new Map();

@@ -136,27 +136,6 @@ test("KvAccess holds no more than its bound, and counts what had to go", async (
   await outbox.close();
 });
 
-test("KvAccess takes nothing in behind what it had no room for, be it small", async () => {
-  await using disk = await SmallDisk.mount("size=2m");
-  await using folder = await folderOn(disk);
-  const outbox = await folder.open({ ...options, heldBytesMax: 100_000 });
-  await disk.fill();
-  await putUntilHeld(outbox, 20_000);
-  const lines = (value: number, bytes: number) => ({
-    draft: draftOf(`${value}`, bytes),
-    checkpoints: [{ name: "log:a", value }],
-  });
-  const puts = await outbox.putInOrder(Array.from({ length: 25 }, (_, index) => lines(index, 20_000)));
-  assert(puts.length > 0 && puts.length < 10, `${puts.length} held`);
-  assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", puts.length - 1]]));
-  await disk.empty();
-  await writable(folder);
-  await outbox.putInOrder([lines(puts.length, 20_000)]);
-  assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", puts.length]]));
-  assertExplained("lines", await folder.drain(outbox));
-  await outbox.close();
-});
-
 test("KvAccess counts what had to go before it had a number", async () => {
   await using disk = await SmallDisk.mount("size=2m");
   await using folder = await folderOn(disk);
