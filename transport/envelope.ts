@@ -5,7 +5,7 @@
  */
 
 import { monotonicFactory } from "ulid";
-import type { Clock } from "../clock.ts";
+import { type Clock, systemRandom } from "../clock.ts";
 
 /**
  * A value of a draft's data that is JSON already, in UTF-8: what it was made of need not be kept until it is stored. The
@@ -59,7 +59,7 @@ export interface Origin {
 
 /** Returns a function that seals drafts in this agent's name, each with an id of its own, in ascending order. */
 export function createSeal(origin: Origin, clock: Pick<Clock, "now">): Seal {
-  const nextId = monotonicFactory(nextRandom);
+  const nextId = monotonicFactory(systemRandom);
   return function seal(draft, sequence) {
     const id = nextId(clock.now().getTime());
     const timestamp = draft.timestamp.toISOString();
@@ -75,19 +75,6 @@ export function createSeal(origin: Origin, clock: Pick<Clock, "now">): Seal {
     const json = withData(head, draft.data);
     return { id, sequence, type: draft.type, timestamp, json };
   };
-}
-
-/** The package asks the system for each of an id's sixteen characters, a tenth of a millisecond in all. */
-const random = new Uint8Array(256);
-let randomUsed = random.length;
-
-/** From 0 on, below 1. */
-function nextRandom(): number {
-  if (randomUsed === random.length) {
-    crypto.getRandomValues(random);
-    randomUsed = 0;
-  }
-  return random[randomUsed++]! / 256;
 }
 
 const encoder = new TextEncoder();
