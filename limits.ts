@@ -309,7 +309,7 @@ export const logSessionsMax = 1_000;
 /** Conversions of local time that are remembered, ten minutes each. */
 export const logLocalTimesMax = 1_000;
 /** What is read of a log file at once: each read, and the look whether it still is the file, are a wait for a thread. */
-export const logBlockBytes = 1024 * 1024;
+export const logBlockBytes = 512 * 1024;
 /**
  * And parsed at once: the entries of a piece are JSON before the next one is parsed. Of a whole block they would still be
  * there whenever garbage is collected, and moving them takes a third of the time that a log is read in.
@@ -331,7 +331,7 @@ export const logHeadBytesMax = 1_024;
 /** A file that was written longer ago holds no entry of which only a part is written yet. */
 export const logRestMs = 50;
 /** Blocks that are read of a log before the others have their turn: 4 MB, so 50 ms. */
-export const logBlocksPerTurn = 4;
+export const logBlocksPerTurn = 8;
 /** A deleted file is let go after so many reads in a row that brought nothing. */
 export const logGoneReads = 10;
 /** A file that has been silent for so many looks is closed: a minute. */
@@ -368,5 +368,5 @@ export const logBatchBytesMax = 512 * 1024;
 /** or after so long, sooner with an entry of a web request. */
 export const logBatchMs = 10_000;
 export const logBatchCorrelatedMs = 700;
-/** Documents that are read ahead of what is stored, so that reading does not wait for the disk: 4 MB at most. */
-export const logDocumentsAhead = 8;
+/** Documents that are read ahead of what is stored, so that reading does not wait for the disk: 2 MB. */
+export const logDocumentsAhead = 4;
