@@ -75,16 +75,32 @@ export const documentBytesMax = 16 * 1024 * 1024;
  * works on the same thread when it is asked to do so step by step, for more than that, and takes a tenth longer.
  */
 export const gzipInlineBytesMax = 512 * 1024;
+/** A document up to this is compressed with little memory: to 2 % more bytes at this size, and to as many at 4 KB. */
+export const gzipSmallBytesMax = 16 * 1024;
 /** One stored piece of a document: Deno KV takes 65,536 bytes a value, serialisation included. */
 export const chunkBytesMax = 64_000;
 /** Pieces in one commit: Deno KV takes 819,200 bytes a commit, keys, header and a checkpoint included. */
 export const chunksPerCommitMax = 11;
 /** Deletions in one commit: Deno KV takes 1,000 mutations. */
 export const mutationsPerCommitMax = 900;
+/**
+ * Of a new file of the outbox. SQLite writes whole pages, and what is longer than a quarter of one goes to pages of its
+ * own: a document of 4 KB, 1.3 KB compressed, to one, of which two thirds of 4,096 bytes would be empty. Smaller pages
+ * are more of them for a large document: it is drained a quarter slower with 1,024 bytes.
+ */
+export const outboxPageBytes = 2_048;
 /** Documents that are put in meanwhile share the next commit: a cycle's, and a few of the log's. */
 export const documentsPerCommitMax = 10;
+/**
+ * After so long without a document the next one waits so long for company: the collectors of one tick end some
+ * milliseconds apart, and a commit is a third of what storing and sending a small document costs.
+ */
+export const companyAfterMs = 1_000;
+export const companyMs = 25;
 /** Bytes of JSON that are made ready for it at once, beside one larger document. */
 export const readiedBytesMax = 2 * 1024 * 1024;
+/** With more than this at once it counts more that they are stored soon than that they are stored small. */
+export const hurriedBytes = 1024 * 1024;
 /** Delivered documents that are forgotten with the next commit: no more than these come twice after a crash, */
 export const settledTogetherMax = 50;
 /** nor any that was delivered so long before it. */
@@ -93,6 +109,8 @@ export const settleDelayMs = 1_000;
 export const settledMutationsMax = 500;
 /** Documents that are kept in memory, as stored, until they are sent: those of two usual cycles. */
 export const recentBytesMax = 256 * 1024;
+/** And of these, as they are sent: one large document, or all of a small cycle. */
+export const recentJsonBytesMax = 512 * 1024;
 /** What a stored document costs beside its pieces: key, header and index pages, counted towards the cap. */
 export const recordOverheadBytes = 512;
 /** Documents that the listener refused for good, kept for a look; the oldest goes first. */

@@ -38,6 +38,8 @@ interface RunEnd {
   rows: number;
   skipped: string | null;
   error: string | null;
+  /** On the monotonic clock, before what was collected is stored: that may wait for the other collectors of a tick. */
+  endedMs: number;
 }
 
 export interface CollectorRunOptions {
@@ -145,7 +147,7 @@ export class CollectorRun {
     try {
       end = await this.#collect(controller.signal);
     } catch (error) {
-      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error) };
+      end = { ok: false, rows: 0, skipped: null, error: errorMessage(error), endedMs: clock.monotonicMs() };
       if (controller.signal.aborted) this.#miss(end.error ?? "");
       else this.#logFailure(error);
       if (controller.signal.aborted || isTrouble(error)) {
@@ -155,8 +157,8 @@ export class CollectorRun {
       // With a reason: without one an error is made of it, with a stack, in every run.
       done.abort(null);
     }
-    const { ok, rows, skipped, error } = end;
-    const durationMs = Math.round(clock.monotonicMs() - startedMs);
+    const { ok, rows, skipped, error, endedMs } = end;
+    const durationMs = Math.round(endedMs - startedMs);
     this.#finish({ name: this.name, ok, durationMs, rows, skipped, error, every: this.#every });
   }
 
@@ -164,13 +166,14 @@ export class CollectorRun {
     const { collector, capture, clock } = this.#options;
     const timestamp = clock.now();
     const collection = await unlessAborted(collector.collect({ timestamp, signal }), signal);
+    const endedMs = clock.monotonicMs();
     if (collection.kind === "skipped") {
-      return { ok: true, rows: 0, skipped: collection.reason, error: null };
+      return { ok: true, rows: 0, skipped: collection.reason, error: null, endedMs };
     }
     const { data, tells } = collection;
     await capture({ type: collector.name, timestamp, data, ...(tells === undefined ? {} : { tells }) });
     collection.stored?.();
-    return { ok: true, rows: collection.rows, skipped: null, error: null };
+    return { ok: true, rows: collection.rows, skipped: null, error: null, endedMs };
   }
 
   #finish(status: CollectorStatus): void {

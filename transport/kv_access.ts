@@ -19,6 +19,7 @@ import { Numbers, OtherFolderError } from "./kv_numbers.ts";
 import { type Known, type OpeningOptions, openStore, replaceStore } from "./kv_opening.ts";
 import type { KvStore } from "./kv_store.ts";
 import { probeFolder } from "./probe.ts";
+import { nextOf } from "./sequence_file.ts";
 
 /** What access works with. */
 export interface AccessOptions extends Omit<OpeningOptions, "path"> {
@@ -119,7 +120,7 @@ export class KvAccess {
     const { note } = this.numbers;
     if (note === null) return;
     this.#options.books.merge(note.totals);
-    this.#options.books.enter({ change: { nextSequence: note.exact ? note.next : note.ceiling } });
+    this.#options.books.enter({ change: { nextSequence: nextOf(note) } });
   }
 
   async #cure(error: Error): Promise<boolean> {

@@ -36,12 +36,24 @@ export function isDamage(error: unknown): boolean {
   return error instanceof Error && !(error instanceof NewerFormatError) && damage.test(error.message);
 }
 
-/** Makes the file where it is missing, private, and checks what Deno KV would end the process for. Throws SQLite's error. */
+/**
+ * Makes the file where it is missing, private and with small pages, and checks what Deno KV would end the process for.
+ * Throws SQLite's error.
+ */
 export async function readyFile(path: string): Promise<void> {
   // SQLite gives its other files this one's mode.
   (await Deno.open(path, { create: true, write: true, mode: 0o600 })).close();
-  if ((await Deno.stat(path)).size === 0) return;
+  const { size } = await Deno.stat(path);
   using file = new DatabaseSync(path);
+  if (size === 0) {
+    // Deno KV leaves it as it is, and would set the same journal.
+    file.exec(`pragma page_size = ${limits.outboxPageBytes}; pragma journal_mode = wal`);
+    return;
+  }
+  // One page without a table: it was made, and a crash came before Deno KV's first commit.
+  const isUnused = size === file.prepare("pragma page_size").get()?.page_size &&
+    file.prepare("select 1 from sqlite_master limit 1").get() === undefined;
+  if (isUnused) return;
   for (const table of ["queue", "queue_running"]) {
     const [row] = file.prepare(`pragma quick_check('${table}')`).all();
     const answer = Object.values(row ?? {})[0];

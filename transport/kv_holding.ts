@@ -39,6 +39,8 @@ export interface EncodedDraft {
 /** The same, compressed. */
 export interface SealedDraft {
   document: ReadyDocument;
+  /** As before: what is sent right after it was stored. */
+  json: Uint8Array<ArrayBuffer>;
   /** As it counts against the cap. */
   bytes: number;
   isTooLarge: boolean;
@@ -80,11 +82,15 @@ export class Holding {
   }
 
   /** Makes a document of it that is ready to be stored. */
-  async seal({ document, tells, json }: EncodedDraft, checkpoints: readonly Checkpoint[]): Promise<SealedDraft> {
-    const gzip = await compress(json);
+  async seal(
+    { document, tells, json }: EncodedDraft,
+    checkpoints: readonly Checkpoint[],
+    options: { isHurried?: boolean } = {},
+  ): Promise<SealedDraft> {
+    const gzip = await compress(json, options);
     const stored = storedBytes({ gzipBytes: gzip.length });
     const isTooLarge = json.length > this.#options.documentBytesMax || stored > this.#options.maxBytes();
-    return { document: { ...document, gzip, tells, checkpoints }, bytes: stored, isTooLarge };
+    return { document: { ...document, gzip, tells, checkpoints }, json, bytes: stored, isTooLarge };
   }
 
   /**

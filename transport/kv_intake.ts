@@ -1,5 +1,6 @@
 /**
- * The way into the outbox: drafts that come while a commit is under way share the next one.
+ * The way into the outbox: drafts that come while a commit is under way share the next one, and the first after a quiet
+ * time waits a moment for those that come with it.
  *
  * Invariants:
  *
@@ -11,11 +12,12 @@
  * @module
  */
 
+import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
 import type { KvAccess } from "./kv_access.ts";
 import type { Books } from "./kv_books.ts";
-import type { Holding, SealedDraft } from "./kv_holding.ts";
+import type { EncodedDraft, Holding, SealedDraft } from "./kv_holding.ts";
 import type { Evicted, Put, SourcedDraft } from "./outbox.ts";
 import type { Settled } from "./settled.ts";
 
@@ -27,7 +29,10 @@ export interface IntakeOptions {
   settled: Settled;
   maxBytes: () => number;
   leased: () => number | null;
+  clock: Clock;
   log: Log;
+  /** Ends waiting for company. */
+  closing: AbortSignal;
 }
 
 interface Waiting extends SourcedDraft {
@@ -44,6 +49,9 @@ const nothing: Evicted = { records: 0, bytes: 0 };
 export class Intake {
   readonly #options: IntakeOptions;
   #line: Waiting[] = [];
+  /** At the start nobody waits: the first document is overdue. */
+  #lastAddedMs = Number.POSITIVE_INFINITY;
+  #company: Promise<void> | null = null;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -57,6 +65,26 @@ export class Intake {
       this.#line.push({ ...put, answer, series, sealed: null });
       return answer.promise;
     });
+  }
+
+  /**
+   * What the draft that was added last waits for before it is stored: the others of its tick. Null when it need not, as
+   * one with checkpoints, whose source waits for it; it takes along whoever waits.
+   */
+  company(): Promise<void> | null {
+    const { clock, closing } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const wasQuiet = nowMs - this.#lastAddedMs >= limits.companyAfterMs;
+    this.#lastAddedMs = nowMs;
+    const isUrgent = this.#line.length >= limits.documentsPerCommitMax || this.#line.at(-1)!.checkpoints.length > 0;
+    if (isUrgent) return null;
+    if (wasQuiet) this.#company ??= clock.sleep(limits.companyMs, closing).then(() => void (this.#company = null));
+    return this.#company;
+  }
+
+  /** Stores the whole line: nothing more comes. One call at a time. */
+  async storeAll(): Promise<void> {
+    while (this.#line.length > 0) await this.storeNext();
   }
 
   /** Stores the first of the line, if there is one, and with it as many as one commit takes. One call at a time. */
@@ -90,7 +118,7 @@ export class Intake {
       const reserving = access.numbers.reserve(group.length);
       await this.#sealAll(group).finally(() => reserving);
       if (!this.#fitTogether(group)) return false;
-      const documents = group.map(({ sealed }) => sealed!.document);
+      const documents = group.map(({ sealed }) => ({ ...sealed!.document, json: sealed!.json }));
       const stored = await access.attempt((store) => store.put(documents, { leased: leased(), settled }));
       if (stored === null) return false;
     } catch {
@@ -108,18 +136,20 @@ export class Intake {
   async #sealAll(group: Waiting[]): Promise<void> {
     const { holding, books } = this.#options;
     const { nextSequence } = books.state;
-    const sealing: Promise<void>[] = [];
+    const encoded: EncodedDraft[] = [];
     let bytes = 0;
-    for (const [index, one] of group.entries()) {
+    for (const [index, { draft }] of group.entries()) {
       if (bytes > limits.readiedBytesMax) {
         this.#line.unshift(...group.splice(index));
         break;
       }
-      const encoded = holding.encode(one.draft, nextSequence + index);
-      bytes += encoded.json.length;
-      sealing.push(holding.seal(encoded, one.checkpoints).then((sealed) => void (one.sealed = sealed)));
+      encoded.push(holding.encode(draft, nextSequence + index));
+      bytes += encoded[index]!.json.length;
     }
-    await Promise.all(sealing);
+    const isHurried = bytes > limits.hurriedBytes;
+    await Promise.all(group.map(async (one, index) => {
+      one.sealed = await holding.seal(encoded[index]!, one.checkpoints, { isHurried });
+    }));
   }
 
   #fitTogether(group: readonly Waiting[]): boolean {
@@ -150,12 +180,12 @@ export class Intake {
     return put;
   }
 
-  async #store({ document, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {
+  async #store({ document, json, bytes, isTooLarge }: SealedDraft): Promise<Put | null> {
     const { access, leased, settled } = this.#options;
     const { id, sequence } = document;
     const put = await access.attempt<Put>(async (store) => {
       if (!isTooLarge) {
-        const evicted = await store.put([document], { leased: leased(), settled });
+        const evicted = await store.put([{ ...document, json }], { leased: leased(), settled });
         return { kind: "stored", id, sequence, bytes, evicted };
       }
       // What the note calls settled has left the file.

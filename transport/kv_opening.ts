@@ -22,7 +22,7 @@ import { DamagedFile, type SavedDocument } from "./kv_salvage.ts";
 import type { Step, StoredBooks } from "./kv_state.ts";
 import { KvStore } from "./kv_store.ts";
 import { emptyLedger, parseLedger } from "./loss_ledger.ts";
-import type { SequenceNote } from "./sequence_file.ts";
+import { nextOf, type SequenceNote } from "./sequence_file.ts";
 import type { Settled } from "./settled.ts";
 
 /** What an opening works with. */
@@ -75,7 +75,7 @@ async function reconcile(
       books.enter({ change: stored.value, losses: stored.losses });
       return await store.removeUnfinishedFrom(stored.value.nextSequence);
     }
-    if (note === null || note.next <= 1) return await store.save();
+    if (note === null || nextOf(note) <= 1) return await store.save();
     books.merge(note.totals);
   }
   const from = stored?.value.nextSequence ?? (note?.settled ?? 0) + 1;
@@ -117,7 +117,7 @@ function nextAfter(
 ): number {
   const known = Math.max(books.state.nextSequence, stored?.nextSequence ?? 1);
   if (isRunning || note === null) return known;
-  return Math.max(known, note.exact ? note.next : note.ceiling);
+  return Math.max(known, nextOf(note));
 }
 
 function totalsOf(state: OutboxState): Partial<OutboxState> {
@@ -234,7 +234,7 @@ function takeBooks(
     books.merge(losses === null ? { deliveredRecords } : totalsOf(stored), losses ?? emptyLedger);
   }
   const known = Math.max(stored?.nextSequence ?? 1, Number.isSafeInteger(newerNext) ? newerNext : 1);
-  const next = note === null ? (known > 1 ? known + limits.sequenceBlock : 1) : note.exact ? note.next : note.ceiling;
+  const next = note === null ? (known > 1 ? known + limits.sequenceBlock : 1) : nextOf(note);
   books.enter({ change: { nextSequence: Math.max(known, next) } });
   return false;
 }

@@ -102,7 +102,11 @@ class KvOutbox implements Outbox {
     const { seal } = options;
     const holding = new Holding({ books, numbers, seal, maxBytes, documentBytesMax, heldBytesMax });
     this.#holding = holding;
-    this.#intake = new Intake({ books, access, holding, settled, maxBytes, leased: () => this.#leased, log });
+    this.#intake = new Intake({
+      ...{ books, access, holding, settled, maxBytes, clock, log },
+      leased: () => this.#leased,
+      closing: this.#closing.signal,
+    });
   }
 
   /** Once, before anything else. */
@@ -209,8 +213,9 @@ class KvOutbox implements Outbox {
   }
 
   close(): Promise<void> {
+    this.#closing.abort();
     return this.#mutex.run(async () => {
-      this.#closing.abort();
+      await this.#intake.storeAll();
       await this.#settle();
       await this.#access.close();
       this.#wakeUps.close();
@@ -219,13 +224,20 @@ class KvOutbox implements Outbox {
 
   #add(puts: readonly SourcedDraft[]): Promise<Put>[] {
     const answers = this.#intake.add(puts);
+    const company = this.#intake.company();
     for (const _ of puts) {
-      void this.#mutex.run(async () => {
-        await this.#intake.storeNext();
-        this.#wakeUps.wake();
-      });
+      // Those that wait for no company keep their place before whatever is asked next.
+      if (company === null) void this.#storeNext();
+      else void company.then(() => this.#storeNext());
     }
     return answers;
+  }
+
+  #storeNext(): Promise<void> {
+    return this.#mutex.run(async () => {
+      await this.#intake.storeNext();
+      this.#wakeUps.wake();
+    });
   }
 
   async #write<T>(task: (store: KvStore) => Promise<T>): Promise<T | null> {

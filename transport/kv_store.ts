@@ -21,7 +21,7 @@ import type { Header } from "./kv_records.ts";
 import { KvRoom } from "./kv_room.ts";
 import type { SavedDocument } from "./kv_salvage.ts";
 import { KvState, type Step, type StoredBooks } from "./kv_state.ts";
-import { KvWriter, type ReadyDocument, withCheckpoints } from "./kv_writer.ts";
+import { type FreshDocument, KvWriter, withCheckpoints } from "./kv_writer.ts";
 import { type LostDocument, withLost } from "./loss_ledger.ts";
 import type { NumberRanges } from "./number_ranges.ts";
 import type { Checkpoint, Evicted, OutboxEntry } from "./outbox.ts";
@@ -43,7 +43,10 @@ export class KvStore {
   readonly #state: KvState;
   readonly #room: KvRoom;
   readonly #writer: KvWriter;
-  readonly #recent = new RecentDocuments(limits.recentBytesMax);
+  readonly #recent = new RecentDocuments({
+    bytesMax: limits.recentBytesMax,
+    jsonBytesMax: limits.recentJsonBytesMax,
+  });
 
   private constructor(kv: Deno.Kv, options: KvStoreOptions) {
     this.#kv = kv;
@@ -74,7 +77,7 @@ export class KvStore {
    * Several must fit into one commit, and into what room there is. A large one is written in pieces before.
    */
   async put(
-    documents: readonly ReadyDocument[],
+    documents: readonly FreshDocument[],
     { leased, settled }: { leased: number | null; settled: Settled },
   ): Promise<Evicted> {
     await this.#writer.removeUnfinished();

@@ -27,6 +27,11 @@ export interface ReadyDocument extends Omit<SealedDocument, "json"> {
   checkpoints: readonly Checkpoint[];
 }
 
+/** The same, with its JSON where that is still at hand. */
+export interface FreshDocument extends ReadyDocument {
+  json?: Uint8Array<ArrayBuffer>;
+}
+
 /** Writes into one open file. */
 export class KvWriter {
   readonly #kv: Deno.Kv;
@@ -44,7 +49,7 @@ export class KvWriter {
   }
 
   /** Commits documents, and with them that the listener has those of a batch. Answers with them as they are stored. */
-  async write(documents: readonly ReadyDocument[], batch: readonly Header[]): Promise<RecentDocument[]> {
+  async write(documents: readonly FreshDocument[], batch: readonly Header[]): Promise<RecentDocument[]> {
     this.#unfinished = documents[0]?.sequence ?? null;
     let operation = this.#kv.atomic();
     for (const document of documents) {
@@ -52,8 +57,9 @@ export class KvWriter {
       withCheckpoints(operation, document.checkpoints);
     }
     const stored = documents.map((document) => {
-      const { id, sequence, type, timestamp, gzip } = document;
-      return { header: records.headerOf(document, document), entry: { id, sequence, type, timestamp, gzip } };
+      const { id, sequence, type, timestamp, gzip, json } = document;
+      const entry = { id, sequence, type, timestamp, gzip, ...(json === undefined ? {} : { json }) };
+      return { header: records.headerOf(document, document), entry };
     });
     const added = stored.map(({ header }) => header);
     for (const header of added) operation.set(records.documentKey(header.sequence), header);

@@ -5,7 +5,8 @@
  * Invariants:
  *
  * - every document that waits from `from` on is here, and none that does not wait;
- * - no more than `bytesMax`: the oldest goes first, and `from` rises above it;
+ * - no more than `bytesMax`: the oldest goes first, and `from` rises above it; before that its JSON goes, of which there
+ *   is no more than `jsonBytesMax`;
  * - no document waits below `floor`;
  * - it changes after commits only. One that was reported as failed and took effect ends the use of the open file, and of
  *   this with it, because the next commit finds another version (`kv_state.ts`).
@@ -25,17 +26,20 @@ export interface RecentDocument {
 /** The documents of one open file. */
 export class RecentDocuments {
   readonly #bytesMax: number;
+  readonly #jsonBytesMax: number;
   /** In the order of their numbers. */
   readonly #documents = new Map<number, RecentDocument>();
   #bytes = 0;
+  #jsonBytes = 0;
   /** Of a file that was just opened nothing is known. */
   #from = Number.POSITIVE_INFINITY;
   #floor = 0;
   #isFloorWaiting = false;
   #lastRead: RecentDocument | null = null;
 
-  constructor(bytesMax: number) {
+  constructor({ bytesMax, jsonBytesMax }: { bytesMax: number; jsonBytesMax: number }) {
     this.#bytesMax = bytesMax;
+    this.#jsonBytesMax = jsonBytesMax;
   }
 
   /** A document that waits, if it is known. */
@@ -71,23 +75,40 @@ export class RecentDocuments {
     this.#from = Math.min(this.#from, sequence);
     this.#documents.set(sequence, document);
     this.#bytes += storedBytes(document.header);
-    for (const [oldest, { header }] of this.#documents) {
-      if (this.#bytes <= this.#bytesMax) return;
-      this.#documents.delete(oldest);
-      this.#bytes -= storedBytes(header);
+    this.#jsonBytes += jsonBytesOf(document);
+    for (const oldest of this.#documents.keys()) {
+      if (this.#bytes <= this.#bytesMax) break;
+      this.#forget(oldest);
       this.#from = oldest + 1;
+    }
+    for (const { header, entry: { json, ...entry } } of this.#documents.values()) {
+      if (this.#jsonBytes <= this.#jsonBytesMax) return;
+      if (json === undefined) continue;
+      this.#jsonBytes -= json.length;
+      this.#documents.set(header.sequence, { header, entry });
     }
   }
 
   /** Documents have left the file. */
   removed(headers: readonly Header[]): void {
     for (const { sequence } of headers) {
-      const document = this.#documents.get(sequence);
-      if (this.#documents.delete(sequence)) this.#bytes -= storedBytes(document!.header);
+      this.#forget(sequence);
       if (this.#lastRead?.header.sequence === sequence) this.#lastRead = null;
       if (!this.#isFloorWaiting || sequence !== this.#floor) continue;
       this.#floor += 1;
       this.#isFloorWaiting = false;
     }
   }
+
+  #forget(sequence: number): void {
+    const document = this.#documents.get(sequence);
+    if (document === undefined) return;
+    this.#documents.delete(sequence);
+    this.#bytes -= storedBytes(document.header);
+    this.#jsonBytes -= jsonBytesOf(document);
+  }
+}
+
+function jsonBytesOf({ entry }: RecentDocument): number {
+  return entry.json?.length ?? 0;
 }

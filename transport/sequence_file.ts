@@ -42,6 +42,11 @@ export interface SequenceTotals extends LossTotals {
   deliveredRecords: number;
 }
 
+/** Above all numbers that may have been given: a run that was killed may have stored some before it noted them. */
+export function nextOf({ exact, next, ceiling }: SequenceNote): number {
+  return exact ? next : ceiling;
+}
+
 const slotBytes = 512;
 
 /** The file, open for overwriting; whether it can be is seen when it is written. */

@@ -7,6 +7,7 @@
 
 import { join } from "node:path";
 import { systemClock } from "../../clock.ts";
+import { outboxPageBytes } from "../../limits.ts";
 import { badModes, type Mode, type SoakListener } from "./soak_listener.ts";
 import type { Captures, SoakProcess } from "./soak_process.ts";
 
@@ -148,8 +149,8 @@ async function damage(stage: Stage): Promise<void> {
     using file = await Deno.open(path, { write: true });
     const { size } = await file.stat();
     for (let page = 0; page < 3; page++) {
-      await file.seek(Math.floor(stage.random() * size / 4_096) * 4_096, Deno.SeekMode.Start);
-      await file.write(crypto.getRandomValues(new Uint8Array(4_096)));
+      await file.seek(Math.floor(stage.random() * size / outboxPageBytes) * outboxPageBytes, Deno.SeekMode.Start);
+      await file.write(crypto.getRandomValues(new Uint8Array(outboxPageBytes)));
     }
   });
 }

@@ -4,19 +4,12 @@
  * @module
  */
 
-import type { StoredDocument } from "../support/ledger.ts";
+import { type StoredDocument, ToldLosses } from "../support/ledger.ts";
 
 const ends = ["delivered", "evicted", "rejected", "quarantined", "unstored", "unexplained"] as const;
 
 /** What became of some documents. */
 export type Row = Record<"captured" | typeof ends[number], number>;
-
-interface Range {
-  reason: string;
-  from: number;
-  to: number;
-  records: number;
-}
 
 /** A row for each name that `nameOf` gives to a number. */
 export function ledgerBy(
@@ -24,39 +17,16 @@ export function ledgerBy(
   { documents, captured }: { documents: readonly StoredDocument[]; captured: number },
 ): Map<string, Row> {
   const came = new Set(documents.map(({ sequence }) => sequence));
-  const ranges = lastTold(documents);
+  const losses = new ToldLosses(documents);
   const rows = new Map<string, Row>();
   for (let sequence = 1; sequence <= captured; sequence++) {
     const name = nameOf(sequence);
     const row = rows.get(name) ?? emptyRow();
     rows.set(name, row);
     row.captured += 1;
-    row[came.has(sequence) ? "delivered" : reasonOf(sequence, ranges)] += 1;
+    row[came.has(sequence) ? "delivered" : losses.endOf(sequence) ?? "unexplained"] += 1;
   }
   return rows;
-}
-
-/** Each range as the highest-numbered status told it. */
-function lastTold(documents: readonly StoredDocument[]): Range[] {
-  const told = new Map<string, Range & { by: number }>();
-  for (const { sequence, type, data } of documents) {
-    if (type !== "agent_status") continue;
-    const { ranges } = (data as { loss: { ranges: Range[] } }).loss;
-    for (const range of ranges) {
-      const key = `${range.reason} ${range.from}`;
-      if ((told.get(key)?.by ?? 0) <= sequence) told.set(key, { ...range, by: sequence });
-    }
-  }
-  return [...told.values()];
-}
-
-/** A range explains no more numbers than it says were lost. */
-function reasonOf(sequence: number, ranges: Range[]): typeof ends[number] {
-  const range = ranges.find(({ from, to, records }) => from <= sequence && sequence <= to && records > 0);
-  if (range === undefined) return "unexplained";
-  range.records -= 1;
-  const reason = range.reason === "too_large" ? "evicted" : range.reason;
-  return ends.find((end) => end === reason) ?? "unexplained";
 }
 
 function emptyRow(): Row {

@@ -36,7 +36,7 @@ export interface Account {
   wrongSums: number;
 }
 
-/** A range as `agent_status` tells it. */
+/** Numbers that `agent_status` tells as lost. */
 interface ToldRange {
   reason: string;
   from: number;
@@ -50,8 +50,9 @@ export function account(documents: Iterable<StoredDocument>, options: { buffered
   const result = { ...emptyAccount(), buffered };
   const idOf = new Map<number, string>();
   const numberOf = new Map<string, number>();
-  const ranges = new Map<string, ToldRange & { toldBy: number }>();
-  for (const { id, sequence, type, data } of documents) {
+  const told: StoredDocument[] = [];
+  for (const document of documents) {
+    const { id, sequence, type, data } = document;
     if ((idOf.get(sequence) ?? id) !== id || (numberOf.get(id) ?? sequence) !== sequence) result.foreignIds += 1;
     else if (idOf.has(sequence)) result.doubles += 1;
     idOf.set(sequence, id);
@@ -61,14 +62,40 @@ export function account(documents: Iterable<StoredDocument>, options: { buffered
     const { buffer, loss } = data as StatusData;
     if (!addsUp(buffer, loss)) result.wrongSums += 1;
     result.captured = Math.max(result.captured, buffer.captured_records ?? 0);
-    for (const range of loss.ranges) {
-      const key = `${range.reason} ${range.from}`;
-      if ((ranges.get(key)?.toldBy ?? 0) <= sequence) ranges.set(key, { ...range, toldBy: sequence });
-    }
+    told.push(document);
   }
   result.delivered = idOf.size;
-  explain(result, { came: idOf, ranges: [...ranges.values()] });
+  explain(result, { came: idOf, losses: new ToldLosses(told) });
   return result;
+}
+
+/** What the statuses told is lost, each range as the highest-numbered of them has it. */
+export class ToldLosses {
+  readonly #ranges: ToldRange[];
+
+  constructor(documents: Iterable<StoredDocument>) {
+    const ranges = new Map<string, ToldRange & { toldBy: number }>();
+    for (const { sequence, type, data } of documents) {
+      if (type !== "agent_status") continue;
+      for (const range of (data as StatusData).loss.ranges) {
+        const key = `${range.reason} ${range.from}`;
+        if ((ranges.get(key)?.toldBy ?? 0) <= sequence) ranges.set(key, { ...range, toldBy: sequence });
+      }
+    }
+    // Of two that have a number in common the one that ends first: later numbers are left to the other.
+    this.#ranges = [...ranges.values()].sort((one, other) => one.to - other.to || other.from - one.from);
+  }
+
+  /**
+   * The end of a number that did not come, or null when nobody told of it. To be asked in ascending order: a range
+   * explains no more numbers than it says were lost, and the one that ends first is used up first.
+   */
+  endOf(sequence: number): CountedEnd | null {
+    const range = this.#ranges.find(({ from, to, records }) => from <= sequence && sequence <= to && records > 0);
+    if (range === undefined) return null;
+    range.records -= 1;
+    return countedAs[range.reason] ?? null;
+  }
 }
 
 /** One line an account, for the table that a test prints. */
@@ -84,9 +111,10 @@ interface StatusData {
   loss: Record<string, number> & { ranges: ToldRange[] };
 }
 
-type Counted = "evicted" | "rejected" | "quarantined" | "unstored";
+/** How a document is counted that will not come. */
+export type CountedEnd = "evicted" | "rejected" | "quarantined" | "unstored";
 
-const countedAs: Readonly<Record<string, Counted>> = {
+const countedAs: Readonly<Record<string, CountedEnd>> = {
   evicted: "evicted",
   too_large: "evicted",
   rejected: "rejected",
@@ -123,23 +151,16 @@ function addsUp(buffer: Record<string, number>, loss: Record<string, number>): b
   return buffer.captured_records === parts.reduce<number>((sum, part) => sum + (part ?? Number.NaN), 0);
 }
 
-/** Every range explains as many numbers inside it as it says were lost, and no more. */
 function explain(
   result: Account,
-  { came, ranges }: { came: ReadonlyMap<number, string>; ranges: ToldRange[] },
+  { came, losses }: { came: ReadonlyMap<number, string>; losses: ToldLosses },
 ): void {
-  const left = ranges.map((range) => ({ ...range }));
   let unexplained = 0;
   for (let sequence = 1; sequence <= result.captured; sequence++) {
     if (came.has(sequence)) continue;
-    const range = left.find(({ from, to, records }) => from <= sequence && sequence <= to && records > 0);
-    const counted = range === undefined ? undefined : countedAs[range.reason];
-    if (range === undefined || counted === undefined) {
-      unexplained += 1;
-      continue;
-    }
-    range.records -= 1;
-    result[counted] += 1;
+    const end = losses.endOf(sequence);
+    if (end === null) unexplained += 1;
+    else result[end] += 1;
   }
   result.unexplained = Math.max(0, unexplained - result.buffered);
 }

@@ -35,6 +35,20 @@ Deno.test("account takes the latest word on a range, and no more losses than it 
   assert.deepEqual([result.evicted, result.unexplained, result.wrongSums], [4, 5, 0]);
 });
 
+Deno.test("account explains with each range what only that one can, in whatever order they were told", () => {
+  const wide = { reason: "quarantined", from: 1, to: 9, records: 3 };
+  const narrow = { reason: "evicted", from: 3, to: 5, records: 3 };
+  const early = { reason: "unstored", from: 1, to: 4, records: 2 };
+  for (const ranges of [[wide, narrow], [narrow, wide]]) {
+    const { evicted, quarantined, unexplained } = account([plain(1), plain(2), plain(7), status(10, { ranges }, 9)]);
+    assert.deepEqual([evicted, quarantined, unexplained], [3, 3, 0]);
+  }
+  for (const ranges of [[narrow, early], [early, narrow]]) {
+    const { evicted, unstored, unexplained } = account([plain(1), plain(6), plain(7), status(8, { ranges }, 7)]);
+    assert.deepEqual([evicted, unstored, unexplained], [2, 2, 0]);
+  }
+});
+
 Deno.test("account tells doubles, foreign ids and wrong sums apart", () => {
   const { doubles, foreignIds, wrongSums } = account([plain(1), plain(1), plain(2), plain(2, "other"), status(4)]);
   assert.deepEqual({ doubles, foreignIds, wrongSums }, { doubles: 1, foreignIds: 1, wrongSums: 0 });

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import * as limits from "../../limits.ts";
 import { decompress } from "../../transport/gzip.ts";
 import type { KvOutboxOptions } from "../../transport/kv_outbox.ts";
@@ -39,6 +40,17 @@ export class OutboxFolder implements AsyncDisposable {
 
   get file(): string {
     return join(this.path, "outbox.kv");
+  }
+
+  /** Makes the file as earlier versions did, with the pages that Deno KV gives it. */
+  async makeAsBefore(): Promise<void> {
+    (await Deno.openKv(this.file)).close();
+  }
+
+  /** Of the file's pages. */
+  pageBytes(): number {
+    using file = new DatabaseSync(this.file, { readOnly: true });
+    return Number(file.prepare("pragma page_size").get()?.page_size);
   }
 
   open(options: Partial<KvOutboxOptions> = {}): Promise<Outbox> {
@@ -107,6 +119,16 @@ export class OutboxFolder implements AsyncDisposable {
     for (let left = bytes; left > 0; left -= 65_536) {
       await file.write(crypto.getRandomValues(new Uint8Array(Math.min(left, 65_536))));
     }
+  }
+
+  /** Overwrites the page that a table begins with, or its first bytes. */
+  async overwriteRoot(table: string, bytes = this.pageBytes()): Promise<void> {
+    await this.overwrite((this.#rootPage(table) - 1) * this.pageBytes(), bytes);
+  }
+
+  #rootPage(table: string): number {
+    using file = new DatabaseSync(this.file, { readOnly: true });
+    return Number(file.prepare("select rootpage from sqlite_master where name = ?").get(table)?.rootpage);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

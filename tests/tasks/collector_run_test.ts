@@ -76,6 +76,20 @@ Deno.test("CollectorRun confirms only what was stored", async () => {
   assert.deepEqual(confirmed, ["first"]);
 });
 
+Deno.test("CollectorRun does not take the wait for the outbox for the collector's own time", async () => {
+  const bench = new Bench();
+  bench.collect = async () => {
+    await bench.clock.sleep(40);
+    return samples();
+  };
+  bench.capture = () => bench.clock.sleep(25);
+  const run = bench.run.tick();
+  await bench.clock.advance(40);
+  await bench.clock.advance(25);
+  await run;
+  assert.equal(bench.run.last?.durationMs, 40);
+});
+
 Deno.test("CollectorRun survives a collector that throws, at once or later", async () => {
   const bench = new Bench();
   bench.collect = () => {

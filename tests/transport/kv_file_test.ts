@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import * as limits from "../../limits.ts";
-import { boundDamaged, damagedPath, isDamage, NewerFormatError } from "../../transport/kv_file.ts";
+import { boundDamaged, damagedPath, isDamage, NewerFormatError, readyFile } from "../../transport/kv_file.ts";
 import { draftOf } from "../support/drafts.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";
 
@@ -23,15 +23,41 @@ Deno.test("readyFile takes away messages that an earlier version has piled up", 
 Deno.test("readyFile finds damage that would end the process when Deno KV met it", async () => {
   await using folder = await OutboxFolder.create();
   await folder.fill([1_000, 1_000]);
-  let page: unknown;
-  {
-    using file = new DatabaseSync(folder.file, { readOnly: true });
-    page = file.prepare("select rootpage from sqlite_master where name = 'queue'").get()?.rootpage;
-  }
-  await folder.overwrite((Number(page) - 1) * 4_096, 4_096);
+  await folder.overwriteRoot("queue");
   const { delivered, quarantined, unexplained } = await folder.openAndDrain();
   assert.deepEqual([delivered, quarantined, unexplained], [3, 0, 0]);
   assert.equal(folder.log.of("outbox_quarantined").length, 1);
+});
+
+Deno.test("readyFile makes a file of small pages, and leaves that of an earlier version as it is", async () => {
+  for (const isOfBefore of [false, true]) {
+    await using folder = await OutboxFolder.create();
+    if (isOfBefore) await folder.makeAsBefore();
+    await folder.fill([1_000, 100_000], 1);
+    assert.equal(folder.pageBytes(), isOfBefore ? 4_096 : limits.outboxPageBytes);
+    const { delivered, unexplained } = await folder.openAndDrain();
+    assert.deepEqual([delivered, unexplained], [3, 0]);
+  }
+});
+
+Deno.test("readyFile takes a file for a new one that a crash has left before Deno KV's first commit", async () => {
+  const leave: Record<string, (folder: OutboxFolder) => Promise<void>> = {
+    "without a byte": (folder) => Deno.writeFile(folder.file, new Uint8Array()),
+    "without a table": (folder) => readyFile(folder.file),
+    "without a table, its size not set": async (folder) => {
+      using file = new DatabaseSync(folder.file);
+      file.exec("pragma journal_mode = wal");
+      await Promise.resolve();
+    },
+  };
+  for (const [name, make] of Object.entries(leave)) {
+    await using folder = await OutboxFolder.create();
+    await make(folder);
+    const outbox = await folder.open();
+    assert.equal((await outbox.put(draftOf("first"))).sequence, 1, name);
+    await outbox.close();
+    assert.deepEqual(folder.log.events, [], name);
+  }
 });
 
 Deno.test("isDamage tells damage from a disk that takes no writes, and from a newer agent", () => {

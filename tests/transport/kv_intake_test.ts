@@ -7,7 +7,11 @@
 
 import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
+import { decompress } from "../../transport/gzip.ts";
+import { removeDatabase } from "../../transport/kv_file.ts";
 import type { Outbox } from "../../transport/outbox.ts";
+import { FakeClock } from "../fakes/fake_clock.ts";
+import { AgentDocuments } from "../bench/agent_documents.ts";
 import { draftOf } from "../support/drafts.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";
 import { waitFor } from "../support/wait_for.ts";
@@ -130,5 +134,148 @@ Deno.test("Intake stores documents of several sources whose positions are too mu
   const puts = await Promise.all(names.map((name) => outbox.put(draftOf(name, 60_000), [{ name, value }])));
   assert.deepEqual(puts.map(({ kind }) => kind), names.map(() => "stored"));
   assert.deepEqual([...(await outbox.checkpoints("log:")).keys()], names);
+  await outbox.close();
+});
+
+Deno.test("Intake has the first after a quiet time wait for those that come with it, and nobody sees it before", async () => {
+  await using folder = await OutboxFolder.create();
+  const clock = new FakeClock();
+  const steps = new Steps();
+  const outbox = await folder.open({ clock, step: steps.step });
+  assert.equal((await outbox.put(draftOf("overdue since the start"))).sequence, 1);
+  await clock.advance(limits.companyAfterMs);
+  const puts = [outbox.put(draftOf("first"))];
+  await clock.advance(limits.companyMs - 1);
+  puts.push(outbox.put(draftOf("second")), outbox.put(draftOf("third")));
+  assert.deepEqual([outbox.status().nextSequence, (await outbox.oldest(2))?.sequence], [2, undefined]);
+  const stored = await steps.of(async () => {
+    await clock.advance(1);
+    await Promise.all(puts);
+  });
+  assert.equal(stored, 1);
+  assert.deepEqual(
+    (await Promise.all(puts)).map(({ kind, sequence }) => [kind, sequence]),
+    [2, 3, 4].map((sequence) => [
+      "stored",
+      sequence,
+    ]),
+  );
+  assert.equal((await outbox.put(draftOf("right behind them"))).sequence, 5);
+  await outbox.close();
+});
+
+Deno.test("Intake lets none wait that has checkpoints or nine others with it, and stores who waits with it", async () => {
+  await using folder = await OutboxFolder.create();
+  const clock = new FakeClock();
+  const outbox = await folder.open({ clock });
+  await outbox.put(draftOf("at the start"));
+  for (const urgent of [1, limits.documentsPerCommitMax]) {
+    await clock.advance(limits.companyAfterMs);
+    const checkpoints = urgent === 1 ? [{ name: "log:a", value: 1 }] : [];
+    const waiting = outbox.put(draftOf("waiting"));
+    const others = Array.from({ length: urgent }, () => outbox.put(draftOf("urgent"), checkpoints));
+    await Promise.all([waiting, ...others]);
+  }
+  await outbox.close();
+});
+
+Deno.test("KvOutbox stores who waits for company when it is closed", async () => {
+  await using folder = await OutboxFolder.create();
+  const clock = new FakeClock();
+  const outbox = await folder.open({ clock });
+  await outbox.put(draftOf("at the start"));
+  await clock.advance(limits.companyAfterMs);
+  const put = outbox.put(draftOf("waiting"));
+  await outbox.close();
+  assert.equal((await put).kind, "stored");
+  const again = await folder.open();
+  assert.equal(again.status().records, 2);
+  await again.close();
+});
+
+Deno.test("Intake hands out what was just stored with its JSON, and what is read back without", async () => {
+  await using folder = await OutboxFolder.create();
+  const outbox = await folder.open();
+  await Promise.all([outbox.put(draftOf("one", 1_000)), outbox.put(draftOf("two", 1_000))]);
+  await outbox.put(draftOf("alone", 1_000));
+  for (const from of [1, 2, 3]) {
+    const entry = (await outbox.oldest(from))!;
+    assert.deepEqual(entry.json, await decompress(entry.gzip, limits.documentBytesMax));
+  }
+  await outbox.close();
+  const again = await folder.open();
+  assert.equal((await again.oldest())?.json, undefined);
+  await again.close();
+});
+
+Deno.test("Intake keeps the ids of documents whose commit was said to have failed", async () => {
+  await using folder = await OutboxFolder.create();
+  let isFailing = false;
+  const step = (name: string) => {
+    if (isFailing && name === "after a commit") throw new Error("disk I/O error");
+  };
+  const outbox = await folder.open({ step, probeMs: 3_600_000 });
+  await outbox.put(draftOf("before"));
+  isFailing = true;
+  const puts = await Promise.all([outbox.put(draftOf("one")), outbox.put(draftOf("two"))]);
+  assert.deepEqual(puts.map(({ kind, sequence }) => [kind, sequence]), [["held", 2], ["held", 3]]);
+  await folder.deliverAll(outbox);
+  assert.equal(folder.delivered.length, 3);
+  await using dead = await folder.copy();
+  const { doubles, foreignIds, unexplained } = await dead.openAndDrain();
+  assert.deepEqual([doubles, foreignIds, unexplained], [3, 0, 0], "the file had them");
+  isFailing = false;
+  await outbox.close();
+});
+
+Deno.test("Intake reserves the numbers of a group before it is stored, for a file that is lost later", async () => {
+  await using folder = await OutboxFolder.create();
+  const copies: OutboxFolder[] = [];
+  const step = async (name: string) => {
+    if (name === "after a commit" && copies.length < 2) copies.push(await folder.copy());
+  };
+  const outbox = await folder.open({ step });
+  await Promise.all(
+    Array.from({ length: limits.documentsPerCommitMax }, (_, index) => outbox.put(draftOf(`${index}`))),
+  );
+  await outbox.close();
+  // Killed right after the commit of the group.
+  const dead = copies[1]!;
+  const next = await dead.open();
+  assert.equal(next.status().records, limits.documentsPerCommitMax);
+  await dead.deliverAll(next);
+  await using lost = await dead.copy();
+  await removeDatabase(lost.file);
+  const { foreignIds, unexplained } = await lost.openAndDrain();
+  assert.deepEqual([foreignIds, unexplained], [0, 0]);
+  await next.close();
+  for (const copy of copies) await copy[Symbol.asyncDispose]();
+});
+
+Deno.test("Intake counts what was delivered before a document that is too large, for a file that is lost then", async () => {
+  await using folder = await OutboxFolder.create();
+  const outbox = await folder.open({ documentBytesMax: 5_000 });
+  for (let index = 0; index < 3; index++) await outbox.put(draftOf(`${index}`));
+  for (let index = 0; index < 3; index++) await folder.deliver(outbox);
+  assert.equal((await outbox.put(draftOf("too large", 10_000))).kind, "too_large");
+  await using lost = await folder.copy();
+  await removeDatabase(lost.file);
+  const next = await lost.open();
+  const { deliveredRecords, loss: { untold } } = next.status();
+  assert.equal(deliveredRecords, 3);
+  for (const { from, to, records } of untold.ranges) assert(records <= to - from + 1, `${records} of ${from} to ${to}`);
+  await next.close();
+  await outbox.close();
+});
+
+Deno.test("Intake stores much that comes at once sooner, and not as small", async () => {
+  await using folder = await OutboxFolder.create();
+  const outbox = await folder.open();
+  const draft = new AgentDocuments(1).draft(1, 250_000);
+  const [alone] = await Promise.all([outbox.put(draft)]);
+  const [first] = await Promise.all(Array.from({ length: 5 }, () => outbox.put(draft)));
+  assert(alone.bytes * 1.1 < first!.bytes, `${alone.bytes} and ${first!.bytes}`);
+  const { delivered, unexplained } = await folder.drain(outbox);
+  assert.deepEqual([delivered, unexplained], [7, 0]);
   await outbox.close();
 });

@@ -13,7 +13,6 @@ import { OutboxFolder, putStatus } from "../support/outbox_folder.ts";
 import { draftOf } from "../support/drafts.ts";
 import { seededRandom, takeSeed } from "../support/seeded_random.ts";
 
-const pageBytes = 4_096;
 const sizes = Array.from({ length: 60 }, (_, index) => index % 3 === 0 ? 150_000 : 3_000);
 
 function assertExplained(name: string, result: Account): void {
@@ -33,8 +32,13 @@ async function damagedFiles(folder: OutboxFolder): Promise<string[]> {
 }
 
 /** Fills an outbox, delivers ten, harms it, and holds that the next run accounts for everything. */
-async function survive(name: string, harm: (folder: OutboxFolder) => Promise<void>): Promise<OutboxFolder> {
+async function survive(
+  name: string,
+  harm: (folder: OutboxFolder) => Promise<void>,
+  { isOfBefore = false } = {},
+): Promise<OutboxFolder> {
   const folder = await OutboxFolder.create();
+  if (isOfBefore) await folder.makeAsBefore();
   await folder.fill(sizes, 10);
   await harm(folder);
   const startedMs = performance.now();
@@ -61,7 +65,7 @@ const harms: Record<string, (folder: OutboxFolder) => Promise<void>> = {
     file.exec("update kv set v_encoding = 2 where k = (select k from kv where length(v) > 1000 limit 1)");
     return Promise.resolve();
   },
-  "a damaged root of the keys": (folder) => folder.overwrite(3 * pageBytes, pageBytes),
+  "a damaged root of the keys": (folder) => folder.overwriteRoot("kv"),
 };
 for (const [name, harm] of Object.entries(harms)) {
   Deno.test(`openStore sets ${name} aside, says so, and gives no number twice`, async () => {
@@ -81,9 +85,14 @@ Deno.test("openStore accounts for every number whichever page is damaged, and de
   console.log(`seed ${seed}`);
   const random = seededRandom(seed);
   let delivered = 0;
-  for (let round = 0; round < 12; round++) {
-    const at = round < 9 ? round + 1 : Math.floor(random() * 700) + 10;
-    await using folder = await survive(`page ${at}`, (folder) => folder.overwrite(at * pageBytes, pageBytes));
+  for (let round = 0; round < 16; round++) {
+    const isOfBefore = round > 11;
+    const at = round < 9 ? round + 1 : Math.floor(random() * 700) + 1;
+    const harm = async (folder: OutboxFolder) => {
+      const pageBytes = folder.pageBytes();
+      await folder.overwrite(at * pageBytes, pageBytes);
+    };
+    await using folder = await survive(`page ${at}${isOfBefore ? " of a file of before" : ""}`, harm, { isOfBefore });
     delivered = Math.max(delivered, folder.delivered.length);
   }
   assert(delivered >= sizes.length, "most pages take only a few documents with them");
@@ -106,7 +115,7 @@ Deno.test("openStore takes a log of writes that is torn or gone for what it hold
 Deno.test("replaceStore is repeated or finished by the next start wherever it is killed", async () => {
   await using folder = await OutboxFolder.create();
   await folder.fill(sizes, 10);
-  await folder.overwrite(2 * pageBytes, 100);
+  await folder.overwriteRoot("queue", 100);
   const copies: OutboxFolder[] = [];
   const outbox = await folder.open({ step: async () => void copies.push(await folder.copy()) });
   await outbox.close();
@@ -220,7 +229,7 @@ Deno.test("replaceStore cures damage that shows while the agent runs, and loses 
   await folder.fill(sizes, 0);
   const outbox = await folder.open();
   await folder.deliver(outbox);
-  await folder.overwrite(40 * pageBytes, 60 * pageBytes);
+  await folder.overwrite(160_000, 250_000);
   // What it costs is told by the status after it was found.
   await folder.drain(outbox);
   assertExplained("damage while running", await folder.drain(outbox));
@@ -239,7 +248,7 @@ Deno.test("replaceStore carries a document over that was cut into other pieces",
   await kv.set(chunkKey(2, 1), piece!.slice(1_000));
   await kv.set(documentKey(2), { ...header, chunks: 2 });
   kv.close();
-  await folder.overwrite(2 * pageBytes, 100);
+  await folder.overwriteRoot("queue", 100);
   const result = await folder.openAndDrain();
   assertExplained("other pieces", result);
   assert.deepEqual([folder.log.of("outbox_quarantined").length, result.delivered], [1, sizes.length + 1]);
@@ -248,7 +257,7 @@ Deno.test("replaceStore carries a document over that was cut into other pieces",
 Deno.test("openStore carries 100 MB over from a damaged file within 10 s", async () => {
   await using folder = await OutboxFolder.create();
   await folder.fill(Array.from({ length: 450 }, () => 220_000));
-  await folder.overwrite(2 * pageBytes, 100);
+  await folder.overwriteRoot("queue", 100);
   const startedMs = performance.now();
   await using file = { [Symbol.asyncDispose]: () => outbox.close() };
   const outbox = await folder.open();

@@ -15,7 +15,7 @@ Deno.test("RecentDocuments says nothing but what the file says, whatever was sto
   const random = seededRandom(seed);
   let known = 0;
   for (let round = 0; round < 200; round++) {
-    const recent = new RecentDocuments(5_000);
+    const recent = new RecentDocuments({ bytesMax: 5_000, jsonBytesMax: 10_000 });
     const file: number[] = random() < 0.5 ? [] : [1, 2, 3];
     let next = 4;
     for (let step = 0; step < 60; step++) {
@@ -44,7 +44,7 @@ Deno.test("RecentDocuments says nothing but what the file says, whatever was sto
 });
 
 Deno.test("RecentDocuments knows all that waits once the file was empty, and keeps within its bytes", () => {
-  const recent = new RecentDocuments(5_000);
+  const recent = new RecentDocuments({ bytesMax: 5_000, jsonBytesMax: 10_000 });
   assert.equal(recent.firstFrom(0), undefined, "of a file that was just opened nothing is known");
   recent.found(0, null);
   assert.equal(recent.firstFrom(0), null);
@@ -56,4 +56,21 @@ Deno.test("RecentDocuments knows all that waits once the file was empty, and kee
   assert.equal(recent.firstFrom(0), 7);
   recent.removed([documentOf(7, 0).header]);
   assert.equal(recent.firstFrom(0), undefined);
+});
+
+Deno.test("RecentDocuments keeps JSON of the newest within its bytes, and none of what is gone", () => {
+  const recent = new RecentDocuments({ bytesMax: 100_000, jsonBytesMax: 10_000 });
+  const store = (sequence: number) => {
+    const { header, entry } = documentOf(sequence, 100);
+    recent.stored({ header, entry: { ...entry, json: new Uint8Array(4_000) } });
+  };
+  const withJson = () => [1, 2, 3, 4, 5].filter((sequence) => recent.get(sequence)?.entry.json !== undefined);
+  for (const sequence of [1, 2, 3]) store(sequence);
+  assert.deepEqual(withJson(), [2, 3]);
+  assert.equal(recent.get(1)?.entry.gzip.length, 100);
+  recent.removed([documentOf(2, 100).header, documentOf(1, 100).header]);
+  store(4);
+  assert.deepEqual(withJson(), [3, 4], "what has left makes room");
+  store(5);
+  assert.deepEqual(withJson(), [4, 5]);
 });
