@@ -203,3 +203,14 @@ function isStillWanted({ series, answer }: Waiting): boolean {
   if (series.hasFailed) answer.reject(new Error("Cannot store what comes behind a document that could not be stored"));
   return !series.hasFailed;
 }
+
+/** The answers before the first failure; throws that one when there are none. */
+export async function inOrder(answers: readonly Promise<Put>[]): Promise<Put[]> {
+  const puts: Put[] = [];
+  for (const end of await Promise.allSettled(answers)) {
+    if (end.status === "fulfilled") puts.push(end.value);
+    else if (puts.length === 0) throw end.reason;
+    else break;
+  }
+  return puts;
+}

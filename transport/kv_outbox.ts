@@ -19,7 +19,7 @@ import type { Draft, Seal } from "./envelope.ts";
 import { KvAccess } from "./kv_access.ts";
 import { Books } from "./kv_books.ts";
 import { Holding } from "./kv_holding.ts";
-import { Intake } from "./kv_intake.ts";
+import { inOrder, Intake } from "./kv_intake.ts";
 import { type Header, parseHeader } from "./kv_records.ts";
 import type { Step } from "./kv_state.ts";
 import type { KvStore } from "./kv_store.ts";
@@ -293,15 +293,4 @@ class KvOutbox implements Outbox {
     this.#isReadable = true;
     this.#wakeUps.wake();
   }
-}
-
-/** The answers before the first failure; throws that one when there are none. */
-async function inOrder(answers: readonly Promise<Put>[]): Promise<Put[]> {
-  const puts: Put[] = [];
-  for (const end of await Promise.allSettled(answers)) {
-    if (end.status === "fulfilled") puts.push(end.value);
-    else if (puts.length === 0) throw end.reason;
-    else break;
-  }
-  return puts;
 }
