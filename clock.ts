@@ -27,6 +27,21 @@ export function random(): number {
   return Math.random();
 }
 
+const randomBytes = new Uint8Array(256);
+let randomUsed = randomBytes.length;
+
+/**
+ * One of 256 numbers in [0, 1), of the system's randomness, for ids. Asked for in advance: an id has sixteen of them, and
+ * each question takes some microseconds.
+ */
+export function systemRandom(): number {
+  if (randomUsed === randomBytes.length) {
+    crypto.getRandomValues(randomBytes);
+    randomUsed = 0;
+  }
+  return randomBytes[randomUsed++]! / 256;
+}
+
 function sleepOnTimer(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {

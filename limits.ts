@@ -71,10 +71,10 @@ export const doctorCheckMs = 20_000;
 /** A document's JSON, uncompressed, in bytes. A larger one is refused and counted. */
 export const documentBytesMax = 16 * 1024 * 1024;
 /**
- * So much is compressed in one go, within 1.5 ms, and a quarter of it unpacked. Deno's zlib works on the same thread when
- * it is asked to do so step by step, for more than that, and takes a tenth longer.
+ * So much is compressed in one go, within 2 ms, and a quarter of it unpacked: a full document of log entries. Deno's zlib
+ * works on the same thread when it is asked to do so step by step, for more than that, and takes a tenth longer.
  */
-export const gzipInlineBytesMax = 256 * 1024;
+export const gzipInlineBytesMax = 512 * 1024;
 /** A document up to this is compressed with little memory: to 2 % more bytes at this size, and to as many at 4 KB. */
 export const gzipSmallBytesMax = 16 * 1024;
 /** One stored piece of a document: Deno KV takes 65,536 bytes a value, serialisation included. */
@@ -326,8 +326,8 @@ export const logOpenEntriesMax = 32;
 export const logSessionsMax = 1_000;
 /** Conversions of local time that are remembered, ten minutes each. */
 export const logLocalTimesMax = 1_000;
-/** What is read of a log file at once. */
-export const logBlockBytes = 256 * 1024;
+/** What is read of a log file at once: each read, and the look whether it still is the file, are a wait for a thread. */
+export const logBlockBytes = 512 * 1024;
 /**
  * And parsed at once: the entries of a piece are JSON before the next one is parsed. Of a whole block they would still be
  * there whenever garbage is collected, and moving them takes a third of the time that a log is read in.
@@ -348,7 +348,7 @@ export const logSettingsMs = 5 * 60 * 1_000;
 export const logHeadBytesMax = 1_024;
 /** A file that was written longer ago holds no entry of which only a part is written yet. */
 export const logRestMs = 50;
-/** Blocks that are read of a log before the others have their turn: 2 MB. */
+/** Blocks that are read of a log before the others have their turn: 4 MB, so 50 ms. */
 export const logBlocksPerTurn = 8;
 /** A deleted file is let go after so many reads in a row that brought nothing. */
 export const logGoneReads = 10;
@@ -386,3 +386,5 @@ export const logBatchBytesMax = 512 * 1024;
 /** or after so long, sooner with an entry of a web request. */
 export const logBatchMs = 10_000;
 export const logBatchCorrelatedMs = 700;
+/** Documents that are read ahead of what is stored, so that reading does not wait for the disk: 2 MB. */
+export const logDocumentsAhead = 4;

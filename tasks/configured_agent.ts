@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, random } from "../clock.ts";
+import { type Clock, random, systemRandom } from "../clock.ts";
 import { BurstSampler } from "../collectors/burst.ts";
 import { openPostgresDatabase } from "../collectors/postgres_database.ts";
 import type { Database } from "../collectors/database.ts";
@@ -62,7 +62,7 @@ export class ConfiguredAgent {
       },
     };
     const delivery = await createDelivery(config, powers);
-    const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock), clock, log });
+    const outbox = await openKvOutbox({ ...config.buffer, seal: createSeal(origin, clock, systemRandom), clock, log });
     const parts = { outbox, delivery, schedule: scheduleOnCron, clock, random, usage, log, stopping };
     return new ConfiguredAgent(new Agent({ ...parts, ...inForce.cycle }), inForce, powers);
   }

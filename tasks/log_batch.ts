@@ -9,6 +9,17 @@ import type { FamilyState } from "../collectors/logs/log_family_state.ts";
 import * as limits from "../limits.ts";
 import { ReadyJson } from "../transport/envelope.ts";
 
+/** What is stored of a batch. */
+export interface TakenBatch {
+  /** Of the document; good until it is released. */
+  data: Record<string, unknown> & { dropped: number };
+  /** Entries. */
+  count: number;
+  states: FamilyState[];
+  /** The data is stored: what it takes may be used for another. */
+  release: () => void;
+}
+
 /**
  * Collects entries until it is time to send them. Those of one read become JSON together, and are not kept; it is bytes
  * outside of V8's heap, for a text of this size would be collected with all that is old.
@@ -18,8 +29,8 @@ export class LogBatch {
   #entries: LogEntry[] = [];
   /** JSON of those before: the array without its end. */
   #json = new JsonBytes();
-  /** Of the batch before, which has been stored when this one is taken. */
-  #spare = new JsonBytes();
+  /** Of batches that have been stored, while entries come so fast that each is full. */
+  #spares: JsonBytes[] = [];
   #count = 0;
   #levels: Record<string, number> = {};
   #bytes = 0;
@@ -69,20 +80,19 @@ export class LogBatch {
       (this.#firstMs !== null && nowMs - this.#firstMs >= limits.logBatchMs);
   }
 
-  /**
-   * The document's data and what goes with it; the batch begins anew. The data is good until the batch after this one is
-   * taken.
-   */
-  take(): { data: Record<string, unknown>; count: number; states: FamilyState[] } {
+  /** The document's data and what goes with it; the batch begins anew. */
+  take(): TakenBatch {
     this.#write();
-    const [count, dropped] = [this.#count, this.#dropped];
-    const data = { entries: new ReadyJson(this.#json.end()), count, levels: this.#levels, dropped };
+    const [count, dropped, json] = [this.#count, this.#dropped, this.#json];
+    const data = { entries: new ReadyJson(json.end()), count, levels: this.#levels, dropped };
     const states = [...this.#states.values()];
-    [this.#json, this.#spare] = [this.#spare, this.#json];
+    if (!this.isFull) this.#spares = [];
+    this.#json = this.#spares.pop() ?? new JsonBytes();
+    const release = () => void this.#spares.push(json);
     [this.#count, this.#levels, this.#bytes, this.#dropped] = [0, {}, 0, 0];
     [this.#firstMs, this.#correlatedMs] = [null, null];
     this.#states = new Map();
-    return { data, count, states };
+    return { data, count, states, release };
   }
 
   #write(): void {

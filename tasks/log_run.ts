@@ -14,7 +14,7 @@ import * as limits from "../limits.ts";
 import { errorMessage, type Log } from "../log.ts";
 import type { Checkpoint, Outbox } from "../transport/outbox.ts";
 import { LogBatch } from "./log_batch.ts";
-import { logPut } from "./put_log.ts";
+import { LogStore } from "./log_store.ts";
 
 /** What a run is made of. */
 export interface LogRunOptions {
@@ -59,12 +59,11 @@ export class LogRun {
   #tailsLost = 0;
   #lookedMs: number | null = null;
   #entriesDropped = 0;
-  /** Taken out of the batch and not stored yet: what the next attempt stores. */
-  #taken: { data: ReturnType<LogBatch["take"]>["data"]; count: number; checkpoints: Checkpoint[] } | null = null;
-  #storing: Promise<void> = Promise.resolve();
+  readonly #store: LogStore;
 
   constructor(options: LogRunOptions) {
     this.#options = options;
+    this.#store = new LogStore({ ...options, stopping: this.#stopping.signal });
   }
 
   /** For `agent_status`. */
@@ -116,9 +115,11 @@ export class LogRun {
       if (this.#follower?.isBehind === true) continue;
       await clock.sleep(isActive ? limits.logActivePollMs : limits.logPollMs, signal);
     }
-    await this.#storing;
     // What waits is stored once; a full disk keeps its position, and the next start reads it again.
-    await this.#storeOnce().catch((error) => log.warning("log_batch_kept_in_file", { error: errorMessage(error) }));
+    this.#takeBatch();
+    await this.#store.storeLast().catch((error) =>
+      log.warning("log_batch_kept_in_file", { error: errorMessage(error) })
+    );
   }
 
   async #open(): Promise<LogFollower> {
@@ -152,15 +153,20 @@ export class LogRun {
     this.#lookedMs = follower.lookedMs;
     // What a look has found is stored before it is read, with all that was read before.
     for (const state of changed) this.#batch.note(state);
-    if (changed.length > 0) await this.#store();
-    else if (isFirst) await this.#retry(() => this.#options.outbox.saveCheckpoints(this.#checkpointsOf([])));
+    if (changed.length > 0 || isFirst) {
+      this.#takeBatch({ always: isFirst });
+      await this.#store.storeAll();
+    }
     let isActive = false;
     for await (const chunk of follower.read()) {
       isActive = true;
       await this.#take(chunk);
       if (this.#stopping.signal.aborted) break;
     }
-    if (this.#batch.isDue(this.#options.clock.monotonicMs())) await this.#store();
+    if (this.#batch.isDue(this.#options.clock.monotonicMs())) {
+      this.#takeBatch();
+      await this.#store.storeAll();
+    }
     return isActive;
   }
 
@@ -177,7 +183,8 @@ export class LogRun {
       } else this.#batch.add(carried, nowMs);
       if (!this.#batch.isFull) continue;
       this.#batch.note(stateAfter(index + 1));
-      await this.#storeBehind();
+      this.#takeBatch();
+      await this.#store.storeBehind();
       nowMs = this.#options.clock.monotonicMs();
       keepEvery = this.#keepEvery();
     }
@@ -211,36 +218,14 @@ export class LogRun {
     return 2 ** Math.ceil((fill - limits.logThinningFill) / (1 - limits.logThinningFill) * 6);
   }
 
-  /** Stores the batch, behind whatever is being stored. */
-  async #store(): Promise<void> {
-    await this.#storing;
-    await this.#retry(() => this.#storeOnce());
-  }
-
-  /** Stores the batch while the next one is read: the disk is waited for meanwhile. One at a time. */
-  async #storeBehind(): Promise<void> {
-    await this.#storing;
-    // What is stored has been taken out of the batch when this returns.
-    this.#storing = this.#retry(() => this.#storeOnce());
-  }
-
-  /** Stores the batch and its positions. What was taken and could not be stored is what the next attempt stores. */
-  async #storeOnce(): Promise<void> {
-    const { outbox, clock, log, onStored } = this.#options;
-    if (this.#taken === null) {
-      if (!this.#batch.hasNews) return;
-      const { data, count, states } = this.#batch.take();
-      // As of now: a look that comes before this is stored may find what is not in it.
-      this.#taken = { data, count, checkpoints: this.#checkpointsOf(states) };
-    }
-    const { data, count, checkpoints } = this.#taken;
-    if (count === 0 && data.dropped === 0) await outbox.saveCheckpoints(checkpoints);
-    else {
-      const put = await outbox.put({ type: "pg_log", timestamp: clock.now(), data }, checkpoints);
-      logPut(put, { type: "pg_log", entries: count }, log);
-    }
-    this.#taken = null;
-    onStored();
+  /** Hands the batch on to be stored. With `always` also when there is no news but that of a look. */
+  #takeBatch({ always } = { always: false }): void {
+    if (!this.#batch.hasNews && !always) return;
+    const { data, count, states, release } = this.#batch.take();
+    const draft = { type: "pg_log", timestamp: this.#options.clock.now(), data };
+    // As of now: a look that comes before this is stored may find what is not in it.
+    const checkpoints = this.#checkpointsOf(states);
+    this.#store.add({ draft, checkpoints, count, isPosition: count === 0 && data.dropped === 0, release });
   }
 
   #checkpointsOf(states: readonly FamilyState[]): Checkpoint[] {

@@ -6,6 +6,7 @@
  *
  * - drafts get their numbers in the order in which they came, and each its answer after the commit that has it;
  * - a draft that cannot be stored for a reason of its own uses up no number, and takes no other with it;
+ * - of drafts that were added together none is stored behind one that could not be;
  * - documents share a commit only if all goes smoothly: what is large, needs room made or fails is stored alone.
  *
  * @module
@@ -14,11 +15,10 @@
 import type { Clock } from "../clock.ts";
 import * as limits from "../limits.ts";
 import type { Log } from "../log.ts";
-import type { Draft } from "./envelope.ts";
 import type { KvAccess } from "./kv_access.ts";
 import type { Books } from "./kv_books.ts";
 import type { EncodedDraft, Holding, SealedDraft } from "./kv_holding.ts";
-import type { Checkpoint, Evicted, Put } from "./outbox.ts";
+import type { Evicted, Put, SourcedDraft } from "./outbox.ts";
 import type { Settled } from "./settled.ts";
 
 /** What an intake works with. */
@@ -35,10 +35,10 @@ export interface IntakeOptions {
   closing: AbortSignal;
 }
 
-interface Waiting {
-  draft: Draft;
-  checkpoints: readonly Checkpoint[];
+interface Waiting extends SourcedDraft {
   answer: PromiseWithResolvers<Put>;
+  /** Of all that were added together. */
+  series: { hasFailed: boolean };
   /** Under a number that may have become another's since. */
   sealed: SealedDraft | null;
 }
@@ -57,11 +57,14 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Takes a draft into the line; `storeNext` has to be called for each. Answers what became of it. */
-  add(draft: Draft, checkpoints: readonly Checkpoint[]): Promise<Put> {
-    const answer = Promise.withResolvers<Put>();
-    this.#line.push({ draft, checkpoints, answer, sealed: null });
-    return answer.promise;
+  /** Takes drafts into the line; `storeNext` has to be called for each. Answers what became of them, one by one. */
+  add(puts: readonly SourcedDraft[]): Promise<Put>[] {
+    const series = { hasFailed: false };
+    return puts.map((put) => {
+      const answer = Promise.withResolvers<Put>();
+      this.#line.push({ ...put, answer, series, sealed: null });
+      return answer.promise;
+    });
   }
 
   /**
@@ -86,9 +89,17 @@ export class Intake {
 
   /** Stores the first of the line, if there is one, and with it as many as one commit takes. One call at a time. */
   async storeNext(): Promise<void> {
-    const group = this.#line.splice(0, limits.documentsPerCommitMax);
+    const group = this.#line.splice(0, limits.documentsPerCommitMax).filter(isStillWanted);
     if (group.length > 1 && this.#options.access.isWritable && await this.#storeTogether(group)) return;
-    for (const { answer, ...one } of group) await this.#storeAlone(one).then(answer.resolve, answer.reject);
+    for (const one of group) {
+      if (!isStillWanted(one)) continue;
+      try {
+        one.answer.resolve(await this.#storeAlone(one));
+      } catch (error) {
+        one.series.hasFailed = true;
+        one.answer.reject(error);
+      }
+    }
   }
 
   /** Notes how far the outbox is: up to which number everything is delivered, or lost and told. */
@@ -149,7 +160,7 @@ export class Intake {
     return books.state.bytes - settled.deliveredBytes + bytes <= maxBytes();
   }
 
-  async #storeAlone(one: Omit<Waiting, "answer">): Promise<Put> {
+  async #storeAlone(one: Waiting): Promise<Put> {
     const { access, holding, books, leased, log } = this.#options;
     const { draft, checkpoints } = one;
     // A commit that failed for all of them may have taken effect: what has an id keeps it.
@@ -185,4 +196,21 @@ export class Intake {
     if (put !== null) await this.follow();
     return put;
   }
+}
+
+/** Nothing may pass what came before it and could not be stored. */
+function isStillWanted({ series, answer }: Waiting): boolean {
+  if (series.hasFailed) answer.reject(new Error("Cannot store what comes behind a document that could not be stored"));
+  return !series.hasFailed;
+}
+
+/** The answers before the first failure; throws that one when there are none. */
+export async function inOrder(answers: readonly Promise<Put>[]): Promise<Put[]> {
+  const puts: Put[] = [];
+  for (const end of await Promise.allSettled(answers)) {
+    if (end.status === "fulfilled") puts.push(end.value);
+    else if (puts.length === 0) throw end.reason;
+    else break;
+  }
+  return puts;
 }

@@ -19,13 +19,13 @@ import type { Draft, Seal } from "./envelope.ts";
 import { KvAccess } from "./kv_access.ts";
 import { Books } from "./kv_books.ts";
 import { Holding } from "./kv_holding.ts";
-import { Intake } from "./kv_intake.ts";
+import { inOrder, Intake } from "./kv_intake.ts";
 import { type Header, parseHeader } from "./kv_records.ts";
 import type { Step } from "./kv_state.ts";
 import type { KvStore } from "./kv_store.ts";
 import { withoutTold } from "./loss_ledger.ts";
 import { Mutex } from "./mutex.ts";
-import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put } from "./outbox.ts";
+import type { Checkpoint, Outbox, OutboxEntry, OutboxStatus, Put, SourcedDraft } from "./outbox.ts";
 import { Settled } from "./settled.ts";
 import { WakeQueue } from "./wake_queue.ts";
 
@@ -120,12 +120,12 @@ class KvOutbox implements Outbox {
   }
 
   put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
-    const put = this.#intake.add(draft, checkpoints);
-    const company = this.#intake.company();
-    // Those that wait for no company keep their place before whatever is asked next.
-    if (company === null) void this.#storeNext();
-    else void company.then(() => this.#storeNext());
-    return put;
+    const [put] = this.#add([{ draft, checkpoints }]);
+    return put!;
+  }
+
+  async putInOrder(puts: readonly SourcedDraft[]): Promise<Put[]> {
+    return await inOrder(this.#add(puts));
   }
 
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void> {
@@ -220,6 +220,17 @@ class KvOutbox implements Outbox {
       await this.#access.close();
       this.#wakeUps.close();
     });
+  }
+
+  #add(puts: readonly SourcedDraft[]): Promise<Put>[] {
+    const answers = this.#intake.add(puts);
+    const company = this.#intake.company();
+    for (const _ of puts) {
+      // Those that wait for no company keep their place before whatever is asked next.
+      if (company === null) void this.#storeNext();
+      else void company.then(() => this.#storeNext());
+    }
+    return answers;
   }
 
   #storeNext(): Promise<void> {

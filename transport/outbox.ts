@@ -36,6 +36,12 @@ export interface Checkpoint {
   value: unknown;
 }
 
+/** A draft, and what is stored in the same commit. */
+export interface SourcedDraft {
+  draft: Draft;
+  checkpoints: readonly Checkpoint[];
+}
+
 /** What had to go to make room. */
 export interface Evicted {
   records: number;
@@ -93,6 +99,11 @@ export interface Outbox {
    * same commit, also when the document itself is too large.
    */
   put(draft: Draft, checkpoints?: readonly Checkpoint[]): Promise<Put>;
+  /**
+   * The same for several at once, which may share a commit. None is stored behind one that could not be: its checkpoints
+   * would pass what that one carries. Answers what became of those before it; throws when there are none.
+   */
+  putInOrder(puts: readonly SourcedDraft[]): Promise<Put[]>;
   /** Stores checkpoints without a document. */
   saveCheckpoints(checkpoints: readonly Checkpoint[]): Promise<void>;
   /** All checkpoints whose name begins so, by name; unchecked, as they were stored. */

@@ -231,6 +231,33 @@ export function testOutboxContract(name: string, open: OpenOutbox): void {
     assert.equal(outbox.status().records, 1);
   });
 
+  test(
+    "stores several in order with their checkpoints, and none behind one that cannot be stored",
+    {},
+    async (outbox) => {
+      const at = (value: number, draft = draftOf(`${value}`)) => ({ draft, checkpoints: [{ name: "log:a", value }] });
+      const unwritable = (value: number) => at(value, { ...draftOf("no JSON"), data: { number: 1n } });
+      // More than share a commit, before the one that cannot be stored and behind it.
+      const before = Array.from({ length: 12 }, (_, index) => at(index));
+      const behind = Array.from({ length: 12 }, (_, index) => at(100 + index));
+      const [puts, beside] = await Promise.all([
+        outbox.putInOrder([...before, unwritable(50), ...behind]),
+        outbox.put(draftOf("of another source")),
+      ]);
+      assert.deepEqual(
+        puts.map(({ kind, sequence }) => [kind, sequence]),
+        before.map((_, index) => ["stored", index + 1]),
+      );
+      assert.equal(beside.kind, "stored");
+      assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", 11]]));
+      await assert.rejects(outbox.putInOrder([unwritable(51), at(52)]), TypeError);
+      assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", 11]]));
+      assert.deepEqual((await outbox.putInOrder([at(53), at(54)])).length, 2);
+      assert.deepEqual(await outbox.checkpoints("log:"), new Map([["log:a", 54]]));
+      assert.equal(outbox.status().records, 15);
+    },
+  );
+
   test("keeps checkpoints also of a document that is too large", { documentBytesMax: 5_000 }, async (outbox) => {
     await outbox.put(draftOf("too large", 10_000), [{ name: "log:a", value: 1 }]);
     assert.deepEqual(await outbox.checkpoints(""), new Map([["log:a", 1]]));

@@ -9,7 +9,15 @@ import type { Draft, Seal } from "../../transport/envelope.ts";
 import { compress } from "../../transport/gzip.ts";
 import { emptyLedger, type LossReason, type LostDocument, withLost, withoutTold } from "../../transport/loss_ledger.ts";
 import { Mutex } from "../../transport/mutex.ts";
-import type { Checkpoint, Evicted, Outbox, OutboxEntry, OutboxStatus, Put } from "../../transport/outbox.ts";
+import type {
+  Checkpoint,
+  Evicted,
+  Outbox,
+  OutboxEntry,
+  OutboxStatus,
+  Put,
+  SourcedDraft,
+} from "../../transport/outbox.ts";
 
 type Operation = "put" | "oldest" | "acknowledge" | "reject";
 
@@ -32,7 +40,7 @@ export class MemoryOutbox implements Outbox {
   };
   readonly #tells = new Map<number, number>();
   #delivered = 0;
-  readonly #failing = new Map<Operation, number>();
+  readonly #failing = new Map<Operation, { times: number; after: number }>();
   #nextSequence = 1;
   #leased: number | null = null;
   #wake: () => void = () => undefined;
@@ -45,16 +53,29 @@ export class MemoryOutbox implements Outbox {
     this.#documentBytesMax = options.documentBytesMax ?? limits.documentBytesMax;
   }
 
-  /** Has the next `times` calls of an operation throw, as a full disk does. */
-  failNext(operation: Operation, times: number): void {
-    this.#failing.set(operation, times);
+  /** Has the next `times` calls of an operation, but for the first `after`, throw as a full disk does. */
+  failNext(operation: Operation, times: number, { after = 0 } = {}): void {
+    this.#failing.set(operation, { times, after });
   }
 
-  put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
+  async put(draft: Draft, checkpoints: readonly Checkpoint[] = []): Promise<Put> {
+    const [put] = await this.putInOrder([{ draft, checkpoints }]);
+    return put!;
+  }
+
+  putInOrder(puts: readonly SourcedDraft[]): Promise<Put[]> {
     return this.#mutex.run(async () => {
-      const put = await this.#put(draft);
-      this.#keep(checkpoints);
-      return put;
+      const done: Put[] = [];
+      for (const { draft, checkpoints } of puts) {
+        try {
+          done.push(await this.#put(draft));
+        } catch (error) {
+          if (done.length === 0) throw error;
+          break;
+        }
+        this.#keep(checkpoints);
+      }
+      return done;
     });
   }
 
@@ -188,9 +209,8 @@ export class MemoryOutbox implements Outbox {
   }
 
   #failIfScripted(operation: Operation): void {
-    const times = this.#failing.get(operation) ?? 0;
-    if (times === 0) return;
-    this.#failing.set(operation, times - 1);
+    const failing = this.#failing.get(operation);
+    if (failing === undefined || failing.after-- > 0 || failing.times-- <= 0) return;
     throw new TypeError("database or disk is full");
   }
 }

@@ -50,16 +50,16 @@ export class Bench implements AsyncDisposable {
     await Deno.writeTextFile(path, text, { append: true, create: true });
   }
 
-  start(options: { path?: string; redact?: LogRunOptions["redact"] } = {}): LogRun {
+  start(options: Partial<Pick<LogRunOptions, "path" | "redact" | "onEntry">> = {}): LogRun {
     // Behind the files' times, which are the machine's: the test's clock runs ahead of it.
     const clock = new FakeClock(new Date(Date.now() - 3_600_000));
     const database = this.database.answer("pg_log settings", [loggingRow({ prefix: "%m [%p] %a " })]);
     const settings = new LogSettingsReader(database, () => clock.monotonicMs());
     const { log } = this;
-    const { path = this.folder, redact = null } = options;
+    const { path = this.folder, redact = null, ...rest } = options;
     const life = { isAlive: true };
     const outbox = mortal(this.outbox, life);
-    const run = new LogRun({ path, settings, outbox, onStored: () => undefined, redact, clock, log });
+    const run = new LogRun({ path, settings, outbox, onStored: () => undefined, redact, clock, log, ...rest });
     run.start();
     this.#run = Object.assign(life, { run, clock });
     return run;

@@ -1,7 +1,7 @@
 // Following real files through every kind of rotation and restart: each line arrives once, or is counted.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { logBatchEntriesMax, logFilesMax, logSettingsMs } from "../../limits.ts";
+import { logBatchEntriesMax, logDocumentsAhead, logFilesMax, logSettingsMs } from "../../limits.ts";
 import { Bench, expectClosed, follow, rotations, shiftAway } from "../support/log_bench.ts";
 import { waitFor } from "../support/wait_for.ts";
 
@@ -256,6 +256,36 @@ Deno.test("LogRun loses nothing while the outbox cannot be written", async () =>
   assert.equal(bench.log.of("document_not_stored").length, 1);
 });
 
+Deno.test("LogRun reads on while documents are stored, so many ahead, and goes on behind those that were", async () => {
+  await using bench = await Bench.open();
+  await follow(bench);
+  const { outbox } = bench;
+  const gate = Promise.withResolvers<void>();
+  const together: number[] = [];
+  const put = outbox.putInOrder.bind(outbox);
+  outbox.putInOrder = async (puts) => {
+    together.push(puts.length);
+    if (together.length === 1) await gate.promise;
+    return await put(puts);
+  };
+  let read = 0;
+  await bench.stop();
+  bench.start({ onEntry: () => read += 1 });
+  await bench.write(30 * logBatchEntriesMax);
+  const advanced = bench.pass();
+  await waitFor("the documents ahead", () => read >= logDocumentsAhead * logBatchEntriesMax);
+  // Nothing but the gate can have it read on: a turn of the loop would bring what is missing.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(read, logDocumentsAhead * logBatchEntriesMax);
+  // Of the second call's documents the third.
+  outbox.failNext("put", 1, { after: 3 });
+  gate.resolve();
+  await advanced;
+  await bench.expectAll();
+  assert.deepEqual(together.slice(0, 2), [1, logDocumentsAhead - 1]);
+  assert(together[2]! >= logDocumentsAhead - 3, "at once, with those that were read meanwhile");
+});
+
 Deno.test("LogRun lets a deleted file go", async () => {
   await using bench = await Bench.open();
   await follow(bench);
@@ -363,11 +393,13 @@ Deno.test("LogRun stores no look whose findings are not stored yet", async () =>
   await follow(bench);
   const { outbox } = bench;
   const looks: number[] = [];
-  const put = outbox.put.bind(outbox);
-  outbox.put = async (draft, checkpoints = []) => {
-    const stored = await put(draft, checkpoints);
-    const summary = checkpoints.find(({ name }) => name === "logs")?.value as { lookedMs: number };
-    looks.push(summary.lookedMs);
+  const put = outbox.putInOrder.bind(outbox);
+  outbox.putInOrder = async (puts) => {
+    const stored = await put(puts);
+    for (const { checkpoints } of puts) {
+      const summary = checkpoints.find(({ name }) => name === "logs")?.value as { lookedMs: number };
+      looks.push(summary.lookedMs);
+    }
     return stored;
   };
   outbox.failNext("put", 1);

@@ -1,5 +1,6 @@
 // What a document says around its data.
 import assert from "node:assert/strict";
+import { systemRandom } from "../../clock.ts";
 import { createSeal, ReadyJson } from "../../transport/envelope.ts";
 
 const origin = { project: "shop", host: "db1", version: "1.2.3" };
@@ -40,4 +41,13 @@ Deno.test("createSeal takes a value that is JSON already as it is", () => {
   assert.deepEqual(dataOf({ entries: ready, count: 2 }), { entries, count: 2 });
   assert.deepEqual(dataOf({ entries: ready }), { entries });
   assert.deepEqual(JSON.parse(JSON.stringify({ entries: ready })), { entries });
+});
+
+Deno.test("createSeal gives an id to each of many documents of one moment, with the randomness that the agent uses", () => {
+  const seals = [1, 2].map(() => createSeal(origin, { now: () => new Date(0) }, systemRandom));
+  const ids = Array.from({ length: 500 }, (_, index) => {
+    return seals.map((seal) => seal({ type: "t", timestamp: new Date(0), data: {} }, index).id);
+  }).flat();
+  assert.equal(new Set(ids).size, 1_000);
+  assert(ids.every((id) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(id)));
 });
