@@ -40,10 +40,6 @@ export class LogBatch {
   /** By path: what is true once the entries are stored. */
   #states = new Map<string, FamilyState>();
 
-  get isEmpty(): boolean {
-    return this.#count === 0 && this.#dropped === 0;
-  }
-
   /** Whether there is something to store, be it only a position. */
   get hasNews(): boolean {
     return this.#states.size > 0;

@@ -88,9 +88,7 @@ export class KvRoom {
   async settleAll(settled: Settled): Promise<void> {
     let batch: Header[] = [];
     let mutations = 0;
-    for (const sequence of settled.numbers()) {
-      const header = settled.header(sequence) ?? await this.#header(sequence);
-      if (header === null) continue;
+    for await (const header of this.#headersOf(settled)) {
       mutations += header.chunks + 1;
       if (batch.length > 0 && mutations > limits.mutationsPerCommitMax) {
         await this.settle(batch);
@@ -107,13 +105,19 @@ export class KvRoom {
     if (settled.refused.size > 0 || settled.size > limits.settledTogetherMax) return null;
     const headers: Header[] = [];
     let mutations = 0;
-    for (const sequence of settled.numbers()) {
-      const header = settled.header(sequence) ?? await this.#header(sequence);
-      if (header === null) continue;
+    for await (const header of this.#headersOf(settled)) {
       headers.push(header);
       mutations += header.chunks + 1;
     }
     return mutations > limits.settledMutationsMax ? null : headers;
+  }
+
+  /** Of those that are still in the file. */
+  async *#headersOf(settled: Settled): AsyncGenerator<Header> {
+    for (const sequence of settled.numbers()) {
+      const header = settled.header(sequence) ?? await this.#header(sequence);
+      if (header !== null) yield header;
+    }
   }
 
   /**

@@ -69,7 +69,10 @@ export class KvWriter {
     return stored;
   }
 
-  /** Adds the pieces of a document to a commit; those of a large one that do not fit are committed before. */
+  /**
+   * Adds the pieces of a document to a commit; those of a large one that do not fit are committed before. Answers with the
+   * operation in an object, because one that is awaited itself throws: it has a `then` to say that `commit` is missing.
+   */
   async #writeChunks(
     { sequence, gzip }: ReadyDocument,
     first: Deno.AtomicOperation,
