@@ -55,30 +55,6 @@ Deno.test("createPool does not listen to the environment", async () => {
   });
 });
 
-/** Prints by how many MB the blocks beside V8's heap have grown for good in a process that has read many answers. */
-const manyAnswers = `
-const { openDatabase } = await import(${JSON.stringify(new URL("../support/open_database.ts", import.meta.url).href)});
-const [host, port] = Deno.args;
-await using open = openDatabase({ host, port: Number(port) }, { sslmode: "disable" });
-const ask = async (times) => {
-  for (let time = 0; time < times; time++) await open.database.query({ text: "select 1 as one" });
-  gc({ type: "major", execution: "sync", flavor: "last-resort" });
-  return Number(/\\[heap\\]\\nSize:.*\\n.*\\n.*\\nRss: +(\\d+)/.exec(Deno.readTextFileSync("/proc/self/smaps"))[1]) / 1e3;
-};
-const before = await ask(10);
-console.log(await ask(1_500) - before);`;
-
-Deno.test("createPool keeps no block of each read", async () => {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--ext=ts", "--v8-flags=--expose-gc", manyAnswers, server.host, String(server.port)],
-    cwd: fileURLToPath(new URL("../../", import.meta.url)),
-    env: { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "131072" },
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  const grownMb = Number(new TextDecoder().decode(stdout));
-  assert.ok(grownMb < 2, `It has grown by ${grownMb} MB`);
-});
-
 Deno.test("createPool reads a database without an encoding, whatever bytes it holds", async () => {
   await server.query("create database raw encoding 'SQL_ASCII' template template0");
   await using open = openDatabase(server, { name: "raw" });
