@@ -18,7 +18,7 @@ import * as errors from "./postgres_errors.ts";
 import {
   connectionsMax,
   createPool,
-  endPool,
+  cutOff,
   type Pool,
   type PoolClient,
   type PostgresOptions,
@@ -50,6 +50,10 @@ export class PostgresConnections {
   #most: number;
   #link: Link = { tls: true, startup: true };
   #pool: Pool | null = null;
+  /** Pools that were given up, and when they have ended: with the last question that runs over their connections. */
+  readonly #leaving = new Map<Pool, Promise<void>>();
+  /** Connections made so far: whether a failure is still news. */
+  #gained = 0;
   /** The last failure to connect, while the pause after it lasts. */
   #refusal: { error: DatabaseError; untilMs: number } | null = null;
   #pauseMs = limits.reconnectFirstMs;
@@ -102,17 +106,21 @@ export class PostgresConnections {
     if (this.#slots.taken === 0) this.#slots.resize(1);
   }
 
-  /** Begins anew: a server that comes back may be another, with TLS or without a pooler. */
+  /**
+   * Begins anew: a server that comes back may be another, with TLS or without a pooler, and a session that is left of
+   * one that is going down may answer once more.
+   */
   forget(): void {
-    if (this.#link.tls && this.#link.startup) return;
     this.#link = { tls: true, startup: true };
-    void this.#dropPool();
+    this.#dropPool();
   }
 
   /** Ends all connections, those in use as well. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#dropPool(endPool);
+    this.#dropPool();
+    for (const pool of this.#leaving.keys()) cutOff(pool);
+    await Promise.all(this.#leaving.values());
   }
 
   /** Waits for a slot; for too long, and there is one more. */
@@ -132,6 +140,7 @@ export class PostgresConnections {
     for (;;) {
       this.#throwInPause();
       const link = this.#link;
+      const gained = this.#gained;
       try {
         const certificates = await this.#readCertificates();
         this.#pool ??= this.#openPool(certificates);
@@ -140,6 +149,8 @@ export class PostgresConnections {
         // Somebody else has found out meanwhile, or this is the one who does.
         if (link !== this.#link || this.#stepDown(error)) continue;
         const failure = errors.toDatabaseError(error, { phase: "connect", cancelled: this.#closed });
+        // The server has answered another attempt meanwhile: this one met it on its way up or down.
+        if (failure.kind === "unreachable" && gained !== this.#gained) throw failure;
         this.#refusal = { error: failure, untilMs: this.#clock.monotonicMs() + this.#pauseMs };
         this.#pauseMs = Math.min(this.#pauseMs * 2, limits.reconnectMaxMs);
         this.#listener.lost(failure);
@@ -174,6 +185,7 @@ export class PostgresConnections {
     const tls = this.usesTls && tlsOptions(this.#options.sslmode, certificates);
     const pool = createPool(this.#options, { tls, startup: this.#link.startup });
     pool.on("connect", () => {
+      this.#gained += 1;
       this.#refusal = null;
       this.#pauseMs = limits.reconnectFirstMs;
       this.#most = connectionsMax(this.#options);
@@ -197,13 +209,15 @@ export class PostgresConnections {
     } else {
       return false;
     }
-    void this.#dropPool();
+    this.#dropPool();
     return true;
   }
 
-  async #dropPool(end = (pool: Pool) => pool.end()): Promise<void> {
+  /** Ends what is idle; what is in use ends when it is given back. */
+  #dropPool(): void {
     const pool = this.#pool;
     this.#pool = null;
-    if (pool !== null) await end(pool);
+    if (pool === null) return;
+    this.#leaving.set(pool, pool.end().finally(() => this.#leaving.delete(pool)));
   }
 }

@@ -5,7 +5,8 @@
  *
  * - every statement runs read only, under a statement timeout and a lock timeout: by startup parameters, or behind a
  *   pooler in a transaction of its own that sets them;
- * - a server that goes away is said once, and once when it is back, whoever finds out first;
+ * - a server that goes away is said once, and once when it is back, whoever finds out first: what fails late, or still
+ *   answers, on a connection to the server that was left counts for nothing;
  * - a question that is cut off ends for the caller at once; its connection stays in use until the server has ended what
  *   it did, so that the bound on connections (`postgres_connections.ts`) holds on the server too.
  *
@@ -98,17 +99,14 @@ class PostgresDatabase implements Database {
       this.#connections.release(client, { usable: true });
       throw cancelled(signal.reason);
     }
-    return await this.#ask(client, query, { signal, wrapped: server.pooled });
+    return await this.#ask(client, query, { signal, server });
   }
 
   /** Connects, learns who answers and says so. */
   async #verify(): Promise<Server> {
     const client = await this.#connections.acquire(undefined);
     const pid = announcedPid(client);
-    const [row] = await this.#ask(client, { text: verifySql }, {
-      signal: undefined,
-      wrapped: !this.#connections.hasStartupLimits,
-    });
+    const [row] = await this.#ask(client, { text: verifySql }, { signal: undefined, server: null });
     if (row === undefined) throw new DatabaseError("The server answered no row", { kind: "statement" });
     const server: Server = {
       version: readText(row, "version") ?? "",
@@ -129,8 +127,9 @@ class PostgresDatabase implements Database {
   async #ask(
     client: PoolClient,
     { text, values }: Query,
-    { signal, wrapped }: { signal: AbortSignal | undefined; wrapped: boolean },
+    { signal, server }: { signal: AbortSignal | undefined; server: Server | null },
   ): Promise<readonly Row[]> {
+    const wrapped = server?.pooled ?? !this.#connections.hasStartupLimits;
     const startedMs = this.#clock.monotonicMs();
     let grace: ReturnType<typeof setTimeout> | undefined;
     let cancelRequest: Promise<void> | null = null;
@@ -158,16 +157,13 @@ class PostgresDatabase implements Database {
       await cancelRequest;
       signal?.removeEventListener("abort", abort);
       this.#timeMs += this.#clock.monotonicMs() - startedMs;
-      this.#release(client, failure, wrapped);
+      // Nobody can tell what a session still has in it that ended a question of its own accord, or a transaction of ours.
+      const usable = failure === null || (errors.leavesSession(failure) && !wrapped);
+      if (!usable) destroySocket(client);
+      this.#connections.release(client, { usable });
+      // Of a server that has been left since, it is no news.
+      if (failure?.kind === "unreachable" && server === this.#server) this.#lose(failure);
     }
-  }
-
-  /** Gives a connection back, or drops it when nobody can tell what it still has in it. */
-  #release(client: PoolClient, failure: DatabaseError | null, wrapped: boolean): void {
-    const usable = failure === null || (errors.leavesSession(failure) && !wrapped);
-    if (!usable) destroySocket(client);
-    this.#connections.release(client, { usable });
-    if (failure?.kind === "unreachable") this.#lose(failure);
   }
 
   /** Forgets who answered, and says once why nobody does. */

@@ -149,8 +149,99 @@ Deno.test("PostgresConnections gives up on a server that takes the connection an
   await accepting;
 });
 
+Deno.test("PostgresConnections keeps silent of an attempt that fails when another has succeeded meanwhile", async () => {
+  await using relay = new Relay(server);
+  await using open = openDatabase(relay, { user: "ordinary" });
+  await open.database.server();
+  relay.holds = 1;
+  const answers = Promise.allSettled([1, 2, 3].map(() => open.database.query({ text: "select pg_sleep(2)" })));
+  await waitFor("a connection behind the one that is held", async () => {
+    const [row] = await server.query("select count(*)::int from pg_stat_activity where query = 'select pg_sleep(2)'");
+    return row?.count === 2;
+  });
+  relay.drop();
+  assert.deepEqual((await answers).map(({ status }) => status).sort(), ["fulfilled", "fulfilled", "rejected"]);
+  assert.equal((await open.database.query(rowsQuery)).length, 2);
+  assert.deepEqual(open.log.events, ["connection_pool_verified"]);
+});
+
+Deno.test("PostgresConnections ends what is left of a server that ended one of its sessions", async () => {
+  await using open = openDatabase(server, { user: "ordinary" });
+  const pids = async () => {
+    const text = "select pg_backend_pid() as pid, pg_sleep(0.6)::text";
+    const answers = await Promise.allSettled([1, 2].map(() => open.database.query({ text })));
+    return answers.flatMap((answer) => answer.status === "fulfilled" ? [Number(answer.value[0]?.pid)] : []);
+  };
+  const before = await pids();
+  assert.equal(new Set(before).size, 2);
+  await server.query(`select pg_terminate_backend(${before[0]})`);
+  await waitFor("the loss", () => open.log.of("database_unavailable").length === 1);
+  const after = await pids();
+  assert.deepEqual(after.filter((pid) => before.includes(pid)), []);
+  await untilSessions(after.length);
+});
+
+Deno.test("PostgresConnections closes at once also what runs over connections that were given up", async () => {
+  const open = openDatabase(server, { user: "ordinary" });
+  const ask = (text: string) => open.database.query({ text: `select pg_sleep(4), '${text}'` });
+  const end = async (text: string) =>
+    (await server.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where query like 'select pg_sleep(4), ''${text}%'`,
+    )).length === 1;
+  const left = rejects(ask("left over"), "cancelled");
+  const first = rejects(ask("first to end"), "unreachable");
+  await waitFor("the end of a session", () => end("first to end"));
+  await first;
+  await open.database.close();
+  await left;
+  assert.ok(await end("left over"), "it was cut off, not waited for");
+});
+
 Deno.test("PostgresConnections answers quick questions one after the other over one connection", async () => {
   await using open = openDatabase(server, { user: "ordinary" });
   await Promise.all([1, 2, 3, 4, 5].map(() => open.database.query({ text: "select 1" })));
   assert.equal(open.database.status().connections, 1);
 });
+
+/** Passes connections on to a server, and holds as many of the next ones as it is told until they are dropped. */
+class Relay implements AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  /** How many of the next connections are not passed on. */
+  holds = 0;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #held: Deno.Conn[] = [];
+  readonly #passed: Promise<unknown>[] = [];
+  readonly #accepting: Promise<void>;
+
+  constructor(server: { host: string; port: number }) {
+    this.host = this.#listener.addr.hostname;
+    this.port = this.#listener.addr.port;
+    this.#accepting = this.#accept(server);
+  }
+
+  /** Ends what is held. */
+  drop(): void {
+    for (const connection of this.#held.splice(0)) connection.close();
+  }
+
+  async #accept({ host: hostname, port }: { host: string; port: number }): Promise<void> {
+    for await (const connection of this.#listener) {
+      if (this.holds > 0) {
+        this.holds -= 1;
+        this.#held.push(connection);
+        continue;
+      }
+      const server = await Deno.connect({ hostname, port });
+      const both = [connection.readable.pipeTo(server.writable), server.readable.pipeTo(connection.writable)];
+      this.#passed.push(Promise.allSettled(both));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.drop();
+    this.#listener.close();
+    await this.#accepting;
+    await Promise.all(this.#passed);
+  }
+}
