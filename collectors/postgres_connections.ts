@@ -52,6 +52,8 @@ export class PostgresConnections {
   #pool: Pool | null = null;
   /** Pools that were given up, and when they have ended: with the last question that runs over their connections. */
   readonly #leaving = new Map<Pool, Promise<void>>();
+  /** What ended a connection that somebody has in use, other than its question. */
+  readonly #ended = new WeakMap<PoolClient, DatabaseError>();
   /** Connections made so far: whether a failure is still news. */
   #gained = 0;
   /** The last failure to connect, while the pause after it lasts. */
@@ -104,6 +106,9 @@ export class PostgresConnections {
     client.release(!options.usable);
     this.#slots.release();
     if (this.#slots.taken === 0) this.#slots.resize(1);
+    const end = this.#ended.get(client);
+    // The pool would replace it without a word, by one to a server that may be another.
+    if (options.usable && end !== undefined) this.#listener.lost(end);
   }
 
   /**
@@ -184,7 +189,16 @@ export class PostgresConnections {
     if (this.#closed) throw new DatabaseError("The database is closed", { kind: "cancelled" });
     const tls = this.usesTls && tlsOptions(this.#options.sslmode, certificates);
     const pool = createPool(this.#options, { tls, startup: this.#link.startup });
-    pool.on("connect", () => {
+    const ended = (error: Error) => {
+      if (pool !== this.#pool || errors.isIdleTimeout(error)) return null;
+      return errors.toDatabaseError(error, { phase: "query", cancelled: false });
+    };
+    pool.on("connect", (client: PoolClient) => {
+      // While a connection is in use the pool does not listen for its end.
+      client.on("error", (error) => {
+        const failure = ended(error);
+        if (failure !== null) this.#ended.set(client, failure);
+      });
       this.#gained += 1;
       this.#refusal = null;
       this.#pauseMs = limits.reconnectFirstMs;
@@ -193,8 +207,8 @@ export class PostgresConnections {
     });
     // An idle connection that the server ends; without a listener it would end the agent.
     pool.on("error", (error) => {
-      if (pool !== this.#pool || errors.isIdleTimeout(error)) return;
-      this.#listener.lost(errors.toDatabaseError(error, { phase: "query", cancelled: false }));
+      const failure = ended(error);
+      if (failure !== null) this.#listener.lost(failure);
     });
     return pool;
   }

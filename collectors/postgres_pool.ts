@@ -69,7 +69,7 @@ export function createPool(
   options: PostgresOptions,
   link: { tls: TlsOptions; startup: boolean },
 ): Pool {
-  const pool = new pg.Pool({
+  return new pg.Pool({
     host: options.host,
     port: options.port,
     database: options.name,
@@ -90,9 +90,6 @@ export function createPool(
     onConnect: readAsItIs,
     Client: clientWith(startupParameters(options, link.startup)),
   } as unknown as pg.PoolConfig);
-  // While a connection is in use the pool does not listen for its end; the question under way reports that.
-  pool.on("connect", (client) => client.on("error", () => {}));
-  return pool;
 }
 
 /** How many connections there may be. */

@@ -181,6 +181,24 @@ Deno.test("PostgresConnections ends what is left of a server that ended one of i
   await untilSessions(after.length);
 });
 
+Deno.test("PostgresConnections notices a session that is ended right behind an answer", async () => {
+  await using relay = new Relay(server);
+  await using open = openDatabase(relay, { user: "ordinary" });
+  await open.database.server();
+  relay.gathers = true;
+  const answer = open.database.query({ text: "select 'the last answer' as text" });
+  await waitFor("the end of the session", async () => {
+    const ended = await server.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where query = 'select ''the last answer'' as text' and state = 'idle'`);
+    return ended.length === 1;
+  });
+  assert.equal((await answer)[0]?.text, "the last answer");
+  assert.deepEqual(open.log.events, ["connection_pool_verified", "database_unavailable"]);
+  relay.gathers = false;
+  await open.database.query(rowsQuery);
+  assert.deepEqual(open.log.events.at(-1), "connection_pool_verified");
+});
+
 Deno.test("PostgresConnections closes at once also what runs over connections that were given up", async () => {
   const open = openDatabase(server, { user: "ordinary" });
   const ask = (text: string) => open.database.query({ text: `select pg_sleep(4), '${text}'` });
@@ -203,12 +221,14 @@ Deno.test("PostgresConnections answers quick questions one after the other over 
   assert.equal(open.database.status().connections, 1);
 });
 
-/** Passes connections on to a server, and holds as many of the next ones as it is told until they are dropped. */
+/** Passes connections on to a server. What it is told to hold waits until it is dropped. */
 class Relay implements AsyncDisposable {
   readonly host: string;
   readonly port: number;
   /** How many of the next connections are not passed on. */
   holds = 0;
+  /** Whether what the server says is passed on only when it has ended, in one piece. */
+  gathers = false;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #held: Deno.Conn[] = [];
   readonly #passed: Promise<unknown>[] = [];
@@ -233,9 +253,23 @@ class Relay implements AsyncDisposable {
         continue;
       }
       const server = await Deno.connect({ hostname, port });
-      const both = [connection.readable.pipeTo(server.writable), server.readable.pipeTo(connection.writable)];
+      const both = [
+        connection.readable.pipeTo(server.writable),
+        server.readable.pipeThrough(this.#gather()).pipeTo(connection.writable),
+      ];
       this.#passed.push(Promise.allSettled(both));
     }
+  }
+
+  #gather(): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
+    const gathered: Uint8Array[] = [];
+    return new TransformStream({
+      transform: (chunk, controller) => {
+        if (this.gathers) gathered.push(chunk);
+        else controller.enqueue(new Uint8Array(chunk));
+      },
+      flush: (controller) => controller.enqueue(new Uint8Array(Buffer.concat(gathered))),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
