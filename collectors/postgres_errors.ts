@@ -14,7 +14,7 @@ export function toDatabaseError(
   if (error instanceof DatabaseError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
-  const sqlstate = code !== null && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+  const sqlstate = isOfServer(error) ? code : null;
   const kind = options.cancelled
     ? "cancelled"
     : isDatabaseUnknownToPooler(message)
@@ -79,6 +79,11 @@ function isCertificateCode(code: string): boolean {
 /** PgBouncer's words; its code is that of any broken protocol. */
 function isDatabaseUnknownToPooler(message: string): boolean {
   return message.startsWith("no such database: ");
+}
+
+/** Whether the server has said it. A code alone does not tell: EPIPE is the system's and looks like a SQLSTATE. */
+function isOfServer(error: unknown): boolean {
+  return error instanceof Error && "severity" in error;
 }
 
 function codeOf(error: unknown): string | null {

@@ -15,6 +15,11 @@ function coded(code: string, message = "message"): Error {
   return Object.assign(new Error(message), { code });
 }
 
+/** As the driver makes it of what the server sends. */
+function said(code: string, message = "message"): Error {
+  return Object.assign(coded(code, message), { severity: "ERROR" });
+}
+
 function kindOf(error: unknown, phase: "connect" | "query" = "query"): DatabaseErrorKind {
   return toDatabaseError(error, { phase, cancelled: false }).kind;
 }
@@ -37,20 +42,22 @@ Deno.test("toDatabaseError sorts the server's own codes", () => {
     "25006": "statement",
   };
   for (const [code, kind] of Object.entries(kinds)) {
-    const error = toDatabaseError(coded(code), { phase: "query", cancelled: false });
+    const error = toDatabaseError(said(code), { phase: "query", cancelled: false });
     assert.deepEqual([error.kind, error.sqlstate], [kind, code]);
   }
 });
 
 Deno.test("toDatabaseError takes what a server does not accept at the start as refused", () => {
-  assert.equal(kindOf(coded("42704"), "connect"), "refused");
-  assert.equal(kindOf(coded("22023"), "connect"), "refused");
-  assert.equal(kindOf(coded("53300"), "connect"), "full");
+  assert.equal(kindOf(said("42704"), "connect"), "refused");
+  assert.equal(kindOf(said("22023"), "connect"), "refused");
+  assert.equal(kindOf(said("53300"), "connect"), "full");
 });
 
 Deno.test("toDatabaseError sorts what never reached a server", () => {
   assert.equal(kindOf(coded("ECONNREFUSED")), "unreachable");
   assert.equal(kindOf(coded("ENOTFOUND")), "unreachable");
+  assert.equal(kindOf(coded("EPIPE"), "connect"), "unreachable");
+  assert.equal(toDatabaseError(coded("EPIPE"), { phase: "query", cancelled: false }).sqlstate, null);
   assert.equal(kindOf(new Error("Connection terminated unexpectedly")), "unreachable");
   assert.equal(kindOf(new Error("Query read timeout")), "timeout");
   assert.equal(kindOf(new Error("SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string")), "refused");
@@ -62,7 +69,7 @@ Deno.test("toDatabaseError sorts what never reached a server", () => {
 });
 
 Deno.test("toDatabaseError says cancelled whatever the end looked like, keeps the cause, and never an empty message", () => {
-  const cause = coded("57014", "");
+  const cause = said("57014", "");
   const error = toDatabaseError(cause, { phase: "query", cancelled: true });
   assert.deepEqual([error.kind, error.message, error.cause], ["cancelled", "57014", cause]);
   assert.equal(toDatabaseError(error, { phase: "query", cancelled: false }), error);
@@ -79,21 +86,21 @@ Deno.test("leavesSession is false for what ends the session", () => {
 
 Deno.test("the reasons for a humbler attempt are told from other failures", () => {
   assert.ok(isTlsUnsupported(new Error("The server does not support SSL connections")));
-  assert.ok(isHostEntryMissing(coded("28000")));
-  assert.ok(!isHostEntryMissing(coded("28P01")));
-  assert.ok(isStartupParameterRefused(coded("08P01", "unsupported startup parameter: statement_timeout")));
-  assert.ok(isStartupParameterRefused(coded("08P01", "unsupported startup parameter in options: search_path")));
-  assert.ok(!isStartupParameterRefused(coded("08P01", "no such database: x")));
-  assert.ok(isIdleTimeout(coded("57P05")));
+  assert.ok(isHostEntryMissing(said("28000")));
+  assert.ok(!isHostEntryMissing(said("28P01")));
+  assert.ok(isStartupParameterRefused(said("08P01", "unsupported startup parameter: statement_timeout")));
+  assert.ok(isStartupParameterRefused(said("08P01", "unsupported startup parameter in options: search_path")));
+  assert.ok(!isStartupParameterRefused(said("08P01", "no such database: x")));
+  assert.ok(isIdleTimeout(said("57P05")));
 });
 
 Deno.test("hintOf tells what to look at for whatever a connection failed of", () => {
   const hints: [unknown, RegExp][] = [
     [coded("ECONNREFUSED"), /database\.host and database\.port/],
-    [coded("53300"), /max_connections/],
-    [coded("28P01"), /database\.user, database\.password/],
-    [coded("3D000", 'database "nowhere" does not exist'), /^Check database\.name$/],
-    [coded("08P01", "no such database: nowhere"), /^Check database\.name$/],
+    [said("53300"), /max_connections/],
+    [said("28P01"), /database\.user, database\.password/],
+    [said("3D000", 'database "nowhere" does not exist'), /^Check database\.name$/],
+    [said("08P01", "no such database: nowhere"), /^Check database\.name$/],
     [coded("SELF_SIGNED_CERT_IN_CHAIN"), /^Set database\.sslrootcert /],
     [coded("DEPTH_ZERO_SELF_SIGNED_CERT"), /^Set database\.sslrootcert /],
     [coded("UNABLE_TO_VERIFY_LEAF_SIGNATURE"), /^Set database\.sslrootcert /],
@@ -105,5 +112,5 @@ Deno.test("hintOf tells what to look at for whatever a connection failed of", ()
     const error = toDatabaseError(thrown, { phase: "connect", cancelled: false });
     assert.match(hintOf(error) ?? "", hint);
   }
-  assert.equal(hintOf(toDatabaseError(coded("42P01"), { phase: "query", cancelled: false })), null);
+  assert.equal(hintOf(toDatabaseError(said("42P01"), { phase: "query", cancelled: false })), null);
 });
