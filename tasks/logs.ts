@@ -5,7 +5,6 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createLogParser, detectFormat, fittingPrefix, guessPrefix } from "../collectors/logs/detect.ts";
 import type { LogEntryLevel } from "../collectors/logs/entry.ts";
@@ -14,6 +13,7 @@ import { defaultPrefix } from "../collectors/logs/prefix.ts";
 import { TimeZone } from "../collectors/logs/timezone.ts";
 import * as limits from "../limits.ts";
 import { errorMessage } from "../log.ts";
+import { givenPath } from "../paths.ts";
 import { type CommandContext, exitClean, exitFailure } from "./command.ts";
 
 /** What `--help` prints. */
@@ -99,9 +99,7 @@ interface Reading {
 
 async function readFile(file: string, reading: Reading): Promise<void> {
   if (file === "-") return await readAll((buffer) => Deno.stdin.read(buffer), { file, ...reading });
-  // `deno task` changes into the project's folder.
-  const path = resolve(reading.context.environment("INIT_CWD") ?? ".", file);
-  using handle = await Deno.open(path);
+  using handle = await Deno.open(givenPath(file, reading.context.environment));
   await readAll((buffer) => handle.read(buffer), { file, ...reading });
 }
 
