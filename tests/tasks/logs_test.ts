@@ -77,7 +77,7 @@ for (
     [[], /no file is named/],
     [["a", "--format", "xml"], /"xml": it must be auto, stderr, csvlog, jsonlog/],
     [["a", "--timezone", "Mars/Olympus"], /"Mars\/Olympus": it must be a name such as/],
-    [["a", "--colour"], /--colour/],
+    [["a", "--colour"], /^Unknown option '--colour'$/m],
   ] as [string[], RegExp][]
 ) {
   Deno.test(`logs ${args.join(" ")} says what is wrong and how it is called`, async () => {
