@@ -117,6 +117,21 @@ Deno.test("doctor tells where the server's log really is", async () => {
   assert.match(found(await runDoctor(folder), "log settings")[0]!, /^ok csvlog/);
 });
 
+Deno.test("doctor tells of a log that is configured and not there, whatever is beside it", async () => {
+  await using folder = await makeFolder();
+  const logs = join(folder.path, "logs");
+  await Deno.mkdir(logs);
+  await Deno.writeTextFile(join(logs, "postgresql.log"), "x");
+  for (const [name, state] of [["other.log", "FAIL"], ["web-*.log", "FAIL"], ["postgresql.log", "ok"], ["*", "ok"]]) {
+    await folder.set({ collection: { log_path: join(logs, name!) } });
+    const [line] = found(await runDoctor(folder), "logs");
+    const rest = state === "ok"
+      ? `${logs}/postgresql.log can be read`
+      : `There is no log in ${logs} that fits ${logs}/${name}`;
+    assert.equal(line, `${state} ${rest}`);
+  }
+});
+
 Deno.test("doctor tells of csvlog without a collector", async () => {
   await using folder = await makeFolder({ collection: { log_path: server.logFile } });
   await server.query("alter system set logging_collector = off");
