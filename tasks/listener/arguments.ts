@@ -1,5 +1,5 @@
 /**
- * The arguments of `deno task listener`. Read twice: by what computes its permissions (`tasks/launch.ts`), and by itself.
+ * The arguments of `deno task listener`. Read twice: by what computes its permissions (`launch.ts`), and by itself.
  *
  * @module
  */
