@@ -31,6 +31,14 @@ export function resolve(folder: string, path: string): string {
   return whole === "/" ? whole : whole.replace(/\/$/, "");
 }
 
+/**
+ * A path as somebody gave it to a command, absolute: it is meant from the folder that they stand in. `deno task` runs in
+ * the project's folder and leaves theirs in INIT_CWD.
+ */
+export function givenPath(path: string, environment: (name: string) => string | undefined): string {
+  return resolve(environment("INIT_CWD") || Deno.cwd(), path);
+}
+
 /** The folder that an absolute, normal path is in. */
 export function dirname(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";

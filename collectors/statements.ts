@@ -1,7 +1,8 @@
 /**
  * Which statements cost the server its time: `pg_stat_statements`.
  *
- * - The counters are read once a cycle, without texts and, as a rule, only of entries that have changed; a failure to get texts or names never costs them.
+ * - The counters are read once a cycle, without texts and, as a rule, only of entries that have changed; a failure to get
+ *   texts or names never costs them.
  * - What deltas are measured against advances only when a document is stored, so that no interval is lost.
  * - What was found out about a server, its entries included, is never held against another one.
  *

@@ -264,7 +264,7 @@ export function allowedText(setting: Setting): string {
       return "an http or https URL with a plain host, without user name and password, " +
         "and without a port of another protocol such as 22, 25 or 6000";
     case "log_path":
-      return "an absolute path without comma to a file, a directory or a glob, below a named folder";
+      return "an absolute path without comma to a file, a directory or a glob (* and ? in its last part), below a named folder";
     default:
       return "an absolute path without comma, not /";
   }

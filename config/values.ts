@@ -30,8 +30,7 @@ export function readSetting(setting: Setting, text: string): Reading {
     case "url":
       return readUrl(text);
     case "log_path":
-      // A wildcard right below the root would need permission to read every file of the machine.
-      return /^\/[^/]*[*?[{]/.test(normalize(text)) ? refused : readPath(text);
+      return canBeFollowed(normalize(text).replace(/\/$/, "")) ? readPath(text) : refused;
     default:
       return readPath(text);
   }
@@ -87,6 +86,14 @@ function readInterval(setting: Setting, text: string): Reading {
 function readPath(text: string): Reading {
   const path = normalize(text).replace(/\/$/, "");
   return valueIf(text.startsWith("/") && path !== "" && !/[,\0]/.test(path), path);
+}
+
+// One folder is watched, so a wildcard stands behind it. Right below the root it would need permission to read every file
+// of the machine.
+function canBeFollowed(path: string): boolean {
+  const end = path.lastIndexOf("/");
+  const [folder, name] = [path.slice(0, end), path.slice(end + 1)];
+  return !/[*?[{]/.test(folder) && !(folder === "" ? /[*?[{]/ : /[[{]/).test(name);
 }
 
 // Stricter than a URL's host: `*.example` and `a,b` are hosts to WHATWG and wildcards and lists to Deno's flags.

@@ -8,9 +8,10 @@
  * @module
  */
 
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Config } from "../config.ts";
+import { givenPath } from "../paths.ts";
 import { codeFiles, codeFolders, isInstalled, projectPath } from "./code.ts";
 import { dropInText, foreignBuffer, loadInstalledConfig } from "./drop_in.ts";
 import { type Change, exists, fileChanges, type WantedFile } from "./files.ts";
@@ -159,7 +160,7 @@ async function main(args: string[]): Promise<number> {
   const options = { "dry-run": { type: "boolean" }, root: { type: "string", default: "/" } } as const;
   const { root, "dry-run": dryRun = false } = parseArgs({ args, options }).values;
   if (root === "") throw new Error("Cannot install because --root must name a folder");
-  return await install({ root: resolve(Deno.env.get("INIT_CWD") ?? ".", root), dryRun, print: console.log });
+  return await install({ root: givenPath(root, (name) => Deno.env.get(name)), dryRun, print: console.log });
 }
 
 if (import.meta.main) Deno.exit(await runProgram(Deno.args, help, main));

@@ -8,10 +8,11 @@
  * @module
  */
 
-import { join, relative, resolve } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import manifest from "../deno.json" with { type: "json" };
+import { givenPath } from "../paths.ts";
 import { projectPath } from "./code.ts";
 import { fileChanges, filesBelow, type WantedFile } from "./files.ts";
 import { installedFiles } from "./install.ts";
@@ -148,7 +149,7 @@ async function sourceDate(): Promise<number> {
 async function main(args: string[]): Promise<number> {
   const { positionals: [folder = ".", ...more] } = parseArgs({ args, allowPositionals: true });
   if (more.length > 0) throw new Error(`Cannot build because one folder is enough: ${more.join(", ")} is not needed`);
-  console.log(await buildPackage(resolve(Deno.env.get("INIT_CWD") ?? ".", folder)));
+  console.log(await buildPackage(givenPath(folder, (name) => Deno.env.get(name))));
   return 0;
 }
 

@@ -13,11 +13,19 @@ import type { Database } from "../collectors/database.ts";
 import { openPostgresDatabase } from "../collectors/postgres_database.ts";
 import { type Config, loadConfig, type Problem } from "../config.ts";
 import * as limits from "../limits.ts";
-import { errorMessage, type Log } from "../log.ts";
+import { errorMessage } from "../log.ts";
 import { type CommandContext, exitClean, exitFailure } from "./command.ts";
 import { agentHelp } from "./help.ts";
 import { bufferCheck } from "./doctor/buffer.ts";
-import { type Check, type Finding, mendText, type Patient, type Surroundings } from "./doctor/check.ts";
+import {
+  type Check,
+  type Finding,
+  mendElsewhere,
+  mendText,
+  type Patient,
+  silent,
+  type Surroundings,
+} from "./doctor/check.ts";
 import { clockCheck } from "./doctor/clock.ts";
 import { configurationCheck, place } from "./doctor/configuration.ts";
 import { connectionCheck, poolerCheck, versionsCheck } from "./doctor/connection.ts";
@@ -57,8 +65,6 @@ export interface Given extends Surroundings {
   problems: Problem[];
 }
 
-const silent: Log = { debug: () => {}, info: () => {}, warning: () => {}, error: () => {} };
-
 /** Answers 0 if nothing is a FAIL, else 1. */
 export async function run(context: CommandContext): Promise<number> {
   const { values } = parseArgs({
@@ -80,7 +86,10 @@ export async function run(context: CommandContext): Promise<number> {
   const config = loaded.kind === "loaded" ? loaded.config : null;
   if (config !== null) {
     const surroundings = given ?? { user: "bitville-postgres-agent", dropIn: null, isActive: false };
-    findings.push(...await examine(config, { context, surroundings, warnings: loaded.warnings }));
+    const found = await examine(config, { context, surroundings, warnings: loaded.warnings });
+    // Of a configuration that is refused, the rest is nothing to praise.
+    const isPraise = ({ name, state }: Finding) => name === configurationCheck.name && state === "ok";
+    findings.push(...found.filter((finding) => problems.length === 0 || !isPraise(finding)));
   }
   await context.print(values.json ? jsonReport(findings, config) : textReport(findings, config));
   return findings.some(({ state }) => state === "FAIL") ? exitFailure : exitClean;
@@ -151,8 +160,7 @@ async function runCheck(check: Check, patient: Patient): Promise<Finding[]> {
   try {
     return await Promise.race([check.run({ ...patient, signal }), cut]);
   } catch (error) {
-    const mend = { kind: "advice" as const, text: "mend what the lines above say; else report this line" };
-    return [{ name: check.name, state: "FAIL", text: errorMessage(error), mend }];
+    return [{ name: check.name, state: "FAIL", text: errorMessage(error), mend: mendElsewhere }];
   } finally {
     ended.abort();
     cut.catch(() => {});

@@ -6,7 +6,7 @@
  */
 
 import { type Config, loadConfig, type Loaded, type Problem, sourceWithoutFile } from "../config.ts";
-import { join, resolve } from "../paths.ts";
+import { givenPath, join, resolve } from "../paths.ts";
 import { readConfigArgument } from "./arguments.ts";
 import { exitClean, exitConfiguration, exitFailure } from "./command.ts";
 import { agentHelp, asksForHelp, refusalText } from "./help.ts";
@@ -17,8 +17,8 @@ import { quote } from "./quote.ts";
 /**
  * The agent promises 256 MB resident, and V8 sizes its heap by the machine's memory: on a large one it would let garbage
  * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents. A semi-space of 2 MB
- * holds most of what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of the time
- * that a log is read in (docs/performance.md). `gc` is for `start.ts`.
+ * holds most of what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of
+ * the time that a log is read in (docs/performance.md). `gc` is for `start.ts`.
  */
 export const v8Flags = "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--expose-gc";
 
@@ -82,7 +82,7 @@ async function launch(args: readonly string[]): Promise<number> {
 function load({ config }: Arguments, requires: "listener" | "database"): Promise<Loaded> {
   return loadConfig({
     ...(config === undefined ? {} : { path: config }),
-    environment: (name) => Deno.env.get(name),
+    environment,
     readTextFile: (path) => Deno.readTextFile(path),
     requires,
   });
@@ -92,12 +92,11 @@ async function readArguments(command: Arguments["command"], args: string[]): Pro
   const { config, json } = await readConfigArgument(args);
   if (json && command !== "doctor") throw new Error("Cannot use --json because only the doctor knows it");
   if (config === "") throw new Error("Cannot read the configuration because --config must name a file");
-  return { command, json, ...(config === undefined ? {} : { config: absolute(config) }) };
+  return { command, json, ...(config === undefined ? {} : { config: givenPath(config, environment) }) };
 }
 
-// `deno task` runs in the project's folder and leaves the caller's in INIT_CWD: a path is meant from there.
-function absolute(path: string): string {
-  return resolve(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
+function environment(name: string): string | undefined {
+  return Deno.env.get(name);
 }
 
 function commandLine(config: Config | null, read: Arguments): string[] {
@@ -117,7 +116,7 @@ function commandLine(config: Config | null, read: Arguments): string[] {
 function permissionsOf(config: Config, { command }: Arguments): string[] {
   const configPath = config.source === sourceWithoutFile ? null : resolve(Deno.cwd(), config.source);
   const logPathIsDirectory = isDirectory(config.collection.logPath);
-  const notify = command === "start" ? notifySockets((name) => Deno.env.get(name)) : null;
+  const notify = command === "start" ? notifySockets(environment) : null;
   return agentPermissions(config, {
     // The doctor gets what the agent gets, and tries that.
     command: command === "once" ? "once" : "start",

@@ -58,7 +58,6 @@ export class LogRun {
   #bytesSkipped = 0;
   #tailsLost = 0;
   #lookedMs: number | null = null;
-  #entriesDropped = 0;
   readonly #store: LogStore;
 
   constructor(options: LogRunOptions) {
@@ -79,11 +78,6 @@ export class LogRun {
   /** Times that a log ended unread, since the buffer was made: what it held beyond the bytes counted is not known. */
   get tailsLost(): number {
     return this.#tailsLost;
-  }
-
-  /** Entries left out because they came faster than they could be carried, since the start. */
-  get entriesDropped(): number {
-    return this.#entriesDropped;
   }
 
   start(): void {
@@ -177,10 +171,8 @@ export class LogRun {
     for (const [index, { entry }] of records.entries()) {
       this.#options.onEntry?.(entry);
       const carried = this.#mustDrop(entry, keepEvery) ? null : this.#redacted(entry);
-      if (carried === null) {
-        this.#entriesDropped += 1;
-        this.#batch.drop(nowMs);
-      } else this.#batch.add(carried, nowMs);
+      if (carried === null) this.#batch.drop(nowMs);
+      else this.#batch.add(carried, nowMs);
       if (!this.#batch.isFull) continue;
       this.#batch.note(stateAfter(index + 1));
       this.#takeBatch();

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createLogParser, detectFormat, fittingPrefix, guessPrefix } from "../collectors/logs/detect.ts";
 import type { LogEntryLevel } from "../collectors/logs/entry.ts";
@@ -14,13 +13,15 @@ import { defaultPrefix } from "../collectors/logs/prefix.ts";
 import { TimeZone } from "../collectors/logs/timezone.ts";
 import * as limits from "../limits.ts";
 import { errorMessage } from "../log.ts";
+import { givenPath } from "../paths.ts";
 import { type CommandContext, exitClean, exitFailure } from "./command.ts";
+import { refusalText } from "./help.ts";
 
 /** What `--help` prints. */
-export const help = `Usage: deno task logs FILE... [--format auto|${
-  logFormats.join("|")
-}] [--prefix PREFIX] [--timezone ZONE]
-  FILE        a log file of PostgreSQL; - is stdin
+export const help = `Usage: deno task logs FILE... [--format auto|${logFormats.join("|")}] [--prefix PREFIX]
+                         [--timezone ZONE]
+  Parses logs of PostgreSQL and prints an entry a line, a summary to stderr.
+  FILE        - is stdin
   --prefix    log_line_prefix of the server; default '${defaultPrefix}', or what fits the file if that does not
   --timezone  log_timezone of the server, such as Europe/Paris: for times with an abbreviation such as CET
 `;
@@ -45,7 +46,7 @@ export async function run(context: CommandContext): Promise<number> {
   try {
     options = readArguments(context.args);
   } catch (error) {
-    context.printError(`${errorMessage(error)}\n${help}`);
+    context.printError(`${refusalText(error, help)}\n`);
     return exitFailure;
   }
   const summary = new Summary();
@@ -99,9 +100,7 @@ interface Reading {
 
 async function readFile(file: string, reading: Reading): Promise<void> {
   if (file === "-") return await readAll((buffer) => Deno.stdin.read(buffer), { file, ...reading });
-  // `deno task` changes into the project's folder.
-  const path = resolve(reading.context.environment("INIT_CWD") ?? ".", file);
-  using handle = await Deno.open(path);
+  using handle = await Deno.open(givenPath(file, reading.context.environment));
   await readAll((buffer) => handle.read(buffer), { file, ...reading });
 }
 

@@ -147,13 +147,10 @@ function socketPath(config: Config): string {
 }
 
 /**
- * The folder that holds the logs: rotation makes new names in it. Of a file that is its own folder, of a glob the
- * deepest one without a wildcard.
+ * The folder that holds the logs: rotation makes new names in it. Of a file and of a glob that is the one they are in.
  */
 export function logFolder(path: string, isDirectory?: boolean): string {
-  const wildcard = path.search(/[*?[{]/);
-  if (wildcard >= 0) return path.slice(0, path.lastIndexOf("/", wildcard));
-  const isFile = isDirectory === undefined ? /\.(log|csv|json|txt)$/.test(path) : !isDirectory;
+  const isFile = isDirectory === undefined ? /[*?]|\.(log|csv|json|txt)$/.test(path) : !isDirectory;
   const folder = isFile ? dirname(path) : path;
   // A file right below the root: its folder would be the whole machine.
   return folder === "/" ? path : folder;

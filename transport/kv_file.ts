@@ -3,7 +3,7 @@
  *
  * Deno KV runs queries of its own in a thread that ends the process when one of them fails (Deno 2.9.6: a damaged page of
  * its queue, or a full disk while a message is due), and so does a value that a damaged page passes off as a number. All
-of it is looked for here first, by SQLite itself, which only throws.
+ * of it is looked for here first, by SQLite itself, which only throws.
  *
  * @module
  */

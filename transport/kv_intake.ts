@@ -27,7 +27,6 @@ export interface IntakeOptions {
   access: KvAccess;
   holding: Holding;
   settled: Settled;
-  maxBytes: () => number;
   leased: () => number | null;
   clock: Clock;
   log: Log;
@@ -117,9 +116,13 @@ export class Intake {
       // The disk is waited for while the documents are compressed.
       const reserving = access.numbers.reserve(group.length);
       await this.#sealAll(group).finally(() => reserving);
-      if (!this.#fitTogether(group)) return false;
+      const bytes = group.reduce((sum, { sealed }) => sum + sealed!.bytes, 0);
+      if (bytes > limits.chunkBytesMax * limits.chunksPerCommitMax) return false;
+      if (group.some(({ sealed }) => sealed!.isTooLarge)) return false;
       const documents = group.map(({ sealed }) => ({ ...sealed!.document, json: sealed!.json }));
-      const stored = await access.attempt((store) => store.put(documents, { leased: leased(), settled }));
+      const stored = await access.attempt(async (store) =>
+        store.fits(bytes, settled) ? await store.put(documents, { leased: leased(), settled }) : null
+      );
       if (stored === null) return false;
     } catch {
       // One of them is to blame, and is told so when it is stored alone.
@@ -150,14 +153,6 @@ export class Intake {
     await Promise.all(group.map(async (one, index) => {
       one.sealed = await holding.seal(encoded[index]!, one.checkpoints, { isHurried });
     }));
-  }
-
-  #fitTogether(group: readonly Waiting[]): boolean {
-    const { books, settled, maxBytes } = this.#options;
-    if (group.some(({ sealed }) => sealed!.isTooLarge)) return false;
-    const bytes = group.reduce((sum, { sealed }) => sum + sealed!.bytes, 0);
-    if (bytes > limits.chunkBytesMax * limits.chunksPerCommitMax) return false;
-    return books.state.bytes - settled.deliveredBytes + bytes <= maxBytes();
   }
 
   async #storeAlone(one: Waiting): Promise<Put> {

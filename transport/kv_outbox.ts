@@ -103,7 +103,7 @@ class KvOutbox implements Outbox {
     const holding = new Holding({ books, numbers, seal, maxBytes, documentBytesMax, heldBytesMax });
     this.#holding = holding;
     this.#intake = new Intake({
-      ...{ books, access, holding, settled, maxBytes, clock, log },
+      ...{ books, access, holding, settled, clock, log },
       leased: () => this.#leased,
       closing: this.#closing.signal,
     });

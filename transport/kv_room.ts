@@ -46,7 +46,7 @@ export class KvRoom {
   async make(bytes: number, { leased }: { leased: number | null }): Promise<Evicted> {
     const evicted = { records: 0, bytes: 0 };
     for (const kind of ["rejected", "document"] as const) {
-      while (this.#state.value.bytes + bytes > this.#maxBytes()) {
+      while (!this.fits(bytes)) {
         const batch = await this.#oldestHeaders(kind, {
           bytes: this.#state.value.bytes + bytes - this.#maxBytes(),
           leased,

@@ -72,6 +72,11 @@ export class KvStore {
     }
   }
 
+  /** Whether `bytes` more fit, once what is settled has left, without anything else having to go. */
+  fits(bytes: number, settled: Settled): boolean {
+    return this.#room.fits(bytes - settled.deliveredBytes);
+  }
+
   /**
    * Stores documents in one commit, with their checkpoints and the deletion of what is settled, and makes room first.
    * Several must fit into one commit, and into what room there is. A large one is written in pieces before.
@@ -83,7 +88,7 @@ export class KvStore {
     await this.#writer.removeUnfinished();
     const bytes = documents.reduce((sum, { gzip }) => sum + records.storedBytes({ gzipBytes: gzip.length }), 0);
     // Before any goes for room: what is settled must not count as evicted.
-    const done = this.#room.fits(bytes - settled.deliveredBytes) ? await this.#room.headersOf(settled) : null;
+    const done = this.fits(bytes, settled) ? await this.#room.headersOf(settled) : null;
     if (done === null) await this.settle(settled);
     const evicted = done === null ? await this.#room.make(bytes, { leased }) : { records: 0, bytes: 0 };
     const stored = await this.#writer.write(documents, done ?? []);

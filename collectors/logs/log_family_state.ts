@@ -22,7 +22,7 @@ export interface FamilyState {
 /** Entries of one read, and what to store once some or all of them are safe. */
 export interface LogChunk {
   records: LogRecord[];
-  /** What to store when the first `count` records are safe. */
+  /** What to store when the first `count` records are safe: at least one, or all. */
   stateAfter: (count: number) => FamilyState;
 }
 

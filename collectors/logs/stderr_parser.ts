@@ -4,8 +4,8 @@
  * - A line that begins with a TAB continues the line before it.
  * - DETAIL, HINT, QUERY, CONTEXT, LOCATION, BACKTRACE and STATEMENT come at most once an entry, in this order, and
  *   belong to the last entry of their process, also when other processes have written in between. So the last
- *   `logOpenEntriesMax` entries, or half of them, stay open. QUERY, LOCATION and BACKTRACE have no field; LOCATION tells that the
- *   SQLSTATE stands before the message (`log_error_verbosity = verbose`).
+ *   `logOpenEntriesMax` entries, or half of them, stay open. QUERY, LOCATION and BACKTRACE have no field; LOCATION tells
+ *   that the SQLSTATE stands before the message (`log_error_verbosity = verbose`).
  * - A line without the prefix is an entry of its own, of level UNKNOWN; so is what belongs to no open entry.
  * - Entries leave in the order of their first lines. What is held: the open entries, each text cut beyond its limit,
  *   the block that the youngest texts are slices of, and the unfinished line (`record_feed.ts`).

@@ -35,10 +35,15 @@ export function parseSummary(output: string): TestSummary | null {
   };
 }
 
+/** Without a folder of which something within is named: `test:versions` names its own, and one file may be enough. */
+export function narrowed(args: readonly string[]): string[] {
+  return args.filter((one) => !args.some((other) => other.startsWith(`${one}/`)));
+}
+
 async function main(args: string[]): Promise<number> {
   parseArgs({ args, options: testOptions, allowPositionals: true });
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", ...args],
+    args: ["test", "--allow-all", ...narrowed(args)],
     cwd: root,
     env: { NO_COLOR: "1" },
     stdin: "null",
@@ -85,6 +90,7 @@ const help = `Usage: deno task test|test:versions|test:systemd [OPTION...] [PATH
   test           all but the two others
   test:versions  every PostgreSQL from 12 to 18; -- --update writes the golden documents anew
   test:systemd   a machine with systemd; needs root
+  PATH           only these, as seen from the project's folder
   --filter       only tests with this text, or /pattern/, in their name
   --ignore       files and folders to leave out, separated by commas
   --fail-fast    ends behind the first failure

@@ -10,6 +10,7 @@
 
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { type CommandContext, exitClean, exitFailure } from "../command.ts";
 import type { Listener } from "../listener/listener.ts";
 import type { WireDocument } from "../listener/schemas.ts";
@@ -35,7 +36,10 @@ const documentTypes = [
 const onceMs = 180_000;
 
 /** What `--help` prints. */
-export const help = "Usage: deno task demo [--once]\n";
+export const help = `Usage: deno task demo [--once]
+  The agent on a PostgreSQL of its own with a small busy site: tells a story of two minutes, until Ctrl-C ends it.
+  --once  ends after the first full set of documents
+`;
 
 /** The site runs for so long before the agent first looks, so that there is something to see. */
 const siteLeadMs = 3_000;
@@ -61,11 +65,7 @@ type Ending =
 
 /** Runs the demo until it is stopped, or with `--once` until a full set of documents has arrived. */
 export async function run(context: CommandContext): Promise<number> {
-  const once = context.args[0] === "--once";
-  if (context.args.length > (once ? 1 : 0)) {
-    context.printError(help);
-    return exitFailure;
-  }
+  const { once = false } = parseArgs({ args: context.args, options: { once: { type: "boolean" } } }).values;
   const say = createNotice(context.printError);
   let ending: Ending;
   try {

@@ -6,7 +6,8 @@
 
 import type { Clock } from "../../clock.ts";
 import type { Database, Row, Server } from "../../collectors/database.ts";
-import type { Config, Problem } from "../../config.ts";
+import { type Config, defaultConfigPath, type Problem, sourceWithoutFile } from "../../config.ts";
+import type { Log } from "../../log.ts";
 import { quote } from "../quote.ts";
 
 /** `FAIL`: the agent does not do its work; `warn`: it does, but something is missing or will be. */
@@ -63,6 +64,12 @@ export interface Check {
   run(patient: Patient): Promise<Finding[]>;
 }
 
+/** The doctor says what is wrong in its own lines. */
+export const silent: Log = { debug: () => {}, info: () => {}, warning: () => {}, error: () => {} };
+
+/** Of what another check will have told the cause of. */
+export const mendElsewhere: Mend = { kind: "advice", text: "mend what the lines above say; else report this line" };
+
 /** A check with the database's answer at hand. */
 export function databaseCheck(
   name: string,
@@ -100,7 +107,8 @@ export function mendText(mend: Mend, config: Config): string {
       return mend.text;
     case "setting": {
       const line = mend.value === "" ? `${mend.key} =` : `${mend.key} = ${mend.value}`;
-      return `set "${line}" under [${mend.section}] in ${config.source} and restart the agent`;
+      const file = config.source === sourceWithoutFile ? defaultConfigPath : config.source;
+      return `set "${line}" under [${mend.section}] in ${file} and restart the agent`;
     }
     case "sql": {
       return sqlText(mend, config);

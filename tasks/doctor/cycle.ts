@@ -6,16 +6,23 @@
  */
 
 import * as limits from "../../limits.ts";
-import { errorMessage, type Log } from "../../log.ts";
+import { errorMessage } from "../../log.ts";
 import type { Collector } from "../../collectors/collector.ts";
 import { readCount } from "../../collectors/row.ts";
 import { collectorsOf } from "../collectors.ts";
-import { askRow, type Check, databaseCheck, type Finding, type Mend, type Patient } from "./check.ts";
+import {
+  askRow,
+  type Check,
+  databaseCheck,
+  type Finding,
+  type Mend,
+  mendElsewhere,
+  type Patient,
+  silent,
+} from "./check.ts";
 import { quote } from "../quote.ts";
 
 const name = "cycle";
-
-const silent: Log = { debug: () => {}, info: () => {}, warning: () => {}, error: () => {} };
 
 /** What the collectors of the database cost the server now. */
 export const cycleCheck: Check = databaseCheck(name, async (patient) => {
@@ -44,8 +51,6 @@ export async function costFindings(
   }
   return findings.length > 0 ? findings : [{ name, state: "ok", text: costs.join(", ") }];
 }
-
-const mendElsewhere = { kind: "advice" as const, text: "mend what the lines above say; else report this line" };
 
 function slow(collector: string, costMs: number): Finding {
   const text = `${collector} took ${costMs.toFixed(0)} ms: the agent will leave things out to spare the server`;
@@ -96,7 +101,7 @@ export const systemCheck: Check = {
 function mountMend(field: string, reason: string, path: string): Mend {
   const isMissing = / mount \/proc\/.* there$/.test(reason);
   if (isMissing && field === "disk_io") return mount("/proc/diskstats", `${path}/diskstats`);
-  if (isMissing && field === "network_io") return mount("/proc/1/net/dev", `${path}/1/net/dev`);
+  if (isMissing && field === "network_io") return mount("/proc/1/net/dev", `${path}/net/dev`);
   return { kind: "advice", text: "this kernel or container does not tell it; nothing is lost but the figure" };
 }
 

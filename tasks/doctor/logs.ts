@@ -5,7 +5,8 @@
  */
 
 import { posix } from "node:path";
-import { listLogFiles, liveLogName } from "../../collectors/logs/log_files.ts";
+import { folderOf, isLiveLog } from "../../collectors/logs/log_choice.ts";
+import { listLogFiles } from "../../collectors/logs/log_files.ts";
 import { adviseLogging, readServerLogging, type ServerLogging } from "../../collectors/logs/server_logging.ts";
 import { logFolder } from "../permissions.ts";
 import { type Check, databaseCheck, type Finding, type Mend, type Patient } from "./check.ts";
@@ -24,7 +25,8 @@ export const logFilesCheck: Check = {
     if (logPath === "") return [{ name, state: "ok", text: "collection.log_path is empty: logs are not collected" }];
     const folder = logFolder(logPath);
     try {
-      const files = (await listLogFiles(folder)).filter(({ path }) => liveLogName.test(path));
+      const isFollowed = { configured: logPath, currentFile: null };
+      const files = (await listLogFiles(await folderOf(logPath))).filter(({ path }) => isLiveLog(path, isFollowed));
       const latest = files.toSorted((one, other) => other.mtimeMs - one.mtimeMs)[0];
       if (latest === undefined) return [await emptyFolder(folder, patient)];
       (await Deno.open(latest.path)).close();
@@ -86,7 +88,9 @@ async function emptyFolder(folder: string, patient: Patient): Promise<Finding> {
   const mend: Mend = written === null || written === folder
     ? { kind: "advice", text: "set collection.log_path to the folder that the server's log goes to, or leave it empty" }
     : logPathMend(written);
-  return { name, state: "FAIL", text: `There is no log in ${folder}`, mend };
+  const { logPath } = patient.config.collection;
+  const text = `There is no log in ${folder}${logPath === folder ? "" : ` that fits ${logPath}`}`;
+  return { name, state: "FAIL", text, mend };
 }
 
 function logPathMend(value: string): Mend {

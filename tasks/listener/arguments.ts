@@ -1,11 +1,11 @@
 /**
- * The arguments of `deno task listener`. Read twice: by what computes its permissions (`tasks/launch.ts`), and by itself.
+ * The arguments of `deno task listener`. Read twice: by what computes its permissions (`launch.ts`), and by itself.
  *
  * @module
  */
 
-import { posix } from "node:path";
 import { parseArgs } from "node:util";
+import { givenPath, join } from "../../paths.ts";
 import * as limits from "./limits.ts";
 
 /** What to say to arguments that make no sense. */
@@ -38,14 +38,13 @@ export interface ListenerArguments {
 type Environment = (name: string) => string | undefined;
 
 /**
- * Throws for arguments that make no sense, saying which. Paths are meant from where the caller stands (INIT_CWD), and made
- * absolute.
+ * Throws for arguments that make no sense, saying which. Paths are made absolute.
  */
 export function readListenerArguments(args: readonly string[], environment: Environment): ListenerArguments {
   const values = parse(args);
   const empty = Object.entries(values).find(([, value]) => value === "");
   if (empty !== undefined) throw new Error(`Cannot use --${empty[0]} because it must not be empty`);
-  const path = (given: string) => posix.resolve(environment("INIT_CWD") ?? Deno.cwd(), given);
+  const path = (given: string) => givenPath(given, environment);
   const pathOrNull = (given: string | undefined) => given === undefined ? null : path(given);
   return {
     host: values.host ?? "127.0.0.1",
@@ -96,7 +95,7 @@ function wholeNumber(
 /** Where programs keep what should outlive them. */
 function defaultFolder(environment: Environment): string {
   const home = environment("HOME");
-  const state = environment("XDG_STATE_HOME") ?? (home === undefined ? undefined : posix.join(home, ".local/state"));
-  if (state !== undefined) return posix.join(state, "bitville-listener");
+  const state = environment("XDG_STATE_HOME") ?? (home === undefined ? undefined : join(home, ".local/state"));
+  if (state !== undefined) return join(state, "bitville-listener");
   throw new Error("Cannot choose a folder because there is no home: name one with --data");
 }

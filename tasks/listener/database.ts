@@ -1,5 +1,6 @@
 /**
- * The listener's SQLite file: opens it, and keeps prepared statements. The only import of `node:sqlite`.
+ * The listener's SQLite file: opens it, and keeps prepared statements. The listener's only import of
+ * `node:sqlite`.
  *
  * @module
  */

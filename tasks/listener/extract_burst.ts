@@ -6,17 +6,15 @@
  * @module
  */
 
-import {
-  activityExtract,
-  beforeBurstType,
-  type Extract,
-  type Figures,
-  locksExtract,
-  type Session,
-  type Sighting,
-  sighting,
-} from "./extract.ts";
+import { activityExtract, locksExtract, type Session } from "./extract_activity.ts";
+import { type Extract, type Figures, type Sighting, sighting } from "./extract_shapes.ts";
 import * as limits from "./limits.ts";
+
+/** The type whose documents have figures by the second, of sessions and locks. */
+export const burstType = "pg_burst";
+
+/** What its counts of the time before the recording are stored under. */
+export const beforeBurstType = "pg_burst_before";
 
 /** A recording, by the names of docs/documents/pg_burst.md, as far as it is read. */
 export interface BurstData {
@@ -75,7 +73,7 @@ interface SampledWait {
 }
 
 /** What a sample counts beyond the sessions that it lists. */
-export const notListed = "not listed";
+const notListed = "not listed";
 
 /** Every sample of a recording that was collected at `documentMs`. */
 export function burstMoments({ started_at: startedAt, samples }: BurstData, documentMs: number): BurstMoment[] {

@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Extract, LogRow, Sighting } from "./extract.ts";
-import { sighting } from "./extract.ts";
+import { type Extract, type LogRow, type Sighting, sighting } from "./extract_shapes.ts";
 import * as limits from "./limits.ts";
 
 /** From the least severe to the most; UNKNOWN is a line that is no entry. */

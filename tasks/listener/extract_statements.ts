@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Extract, StatementDelta } from "./extract.ts";
+import type { Extract, StatementDelta } from "./extract_shapes.ts";
 import * as limits from "./limits.ts";
 
 type Counters = Record<string, number | null | undefined>;

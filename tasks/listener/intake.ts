@@ -9,7 +9,8 @@
 
 import { compress } from "../../transport/gzip.ts";
 import { errorMessage } from "../../log.ts";
-import { type Extract, extract } from "./extract.ts";
+import { extract } from "./extract.ts";
+import type { Extract } from "./extract_shapes.ts";
 import * as limits from "./limits.ts";
 import type { Delivered } from "./request.ts";
 import type { WireDocument } from "./schemas.ts";

@@ -6,7 +6,8 @@
  */
 
 import type { Database, Value } from "./database.ts";
-import { beforeBurstType, burstType, figureTypes } from "./extract.ts";
+import { figureTypes } from "./extract.ts";
+import { beforeBurstType, burstType } from "./extract_burst.ts";
 import * as limits from "./limits.ts";
 
 export interface RetentionOptions {

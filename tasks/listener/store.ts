@@ -8,7 +8,7 @@
  */
 
 import type { Database, Value } from "./database.ts";
-import type { Extract, Figures, LogRow, LossRange, Sighting, StatementDelta } from "./extract.ts";
+import type { Extract, Figures, LogRow, LossRange, Sighting, StatementDelta } from "./extract_shapes.ts";
 import type { WireDocument } from "./schemas.ts";
 import { addSequence, lifeOf } from "./sequences.ts";
 

@@ -9,8 +9,8 @@
  */
 
 import { cpus } from "node:os";
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { givenPath } from "../../paths.ts";
 import { runProgram } from "../../tasks/program.ts";
 import { measureCycles } from "./cycle.ts";
 import { measureGovernor } from "./governor.ts";
@@ -121,9 +121,8 @@ async function main(args: string[]): Promise<number> {
   return over.length === 0 ? 0 : 1;
 }
 
-/** `deno task` changes into the project's folder; a path is meant from where it was called. */
 function pathOf(path: string): string {
-  return resolve(Deno.env.get("INIT_CWD") ?? ".", path);
+  return givenPath(path, (name) => Deno.env.get(name));
 }
 
 async function readReport(path: string): Promise<Report> {

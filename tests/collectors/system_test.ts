@@ -9,6 +9,7 @@ import { FakeClock } from "../fakes/fake_clock.ts";
 import { cpuTimes, MemoryMachine, space } from "../fakes/memory_machine.ts";
 import { config, listener } from "../support/config_loading.ts";
 import { MemoryLog } from "../support/memory_log.ts";
+import { withFolder } from "../support/with_folder.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { signal } = new AbortController();
@@ -208,14 +209,11 @@ Deno.test("SystemCollector ends when its run is cut off", async () => {
   await assert.rejects(collector.collect({ timestamp: new Date(0), signal: controller.signal }), /Cut off/);
 });
 
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir());
-  try {
+async function withFolders(body: (folder: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
     for (const name of ["buffer", "logs", "procfs"]) await Deno.mkdir(join(folder, name));
     await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** The command that collects twice under the flags that the agent gets. */
@@ -253,7 +251,7 @@ const isPressureKept = (() => {
 })();
 
 Deno.test("SystemCollector delivers under the agent's permissions all that Deno gives, and says why the rest is null", async () => {
-  await withFolder(async (folder) => {
+  await withFolders(async (folder) => {
     const [first, second] = (JSON.parse(await run(await probeCommand(folder))) as Data[]).map(checkDocument);
     assert.match(first!.unavailable["cpu.percent"], /^First run: /);
     const { cpu, memory, disk_io, network_io, filesystems, unavailable } = second!;
@@ -328,7 +326,7 @@ for (const [what, mount] of Object.entries(mounts)) {
     name: `SystemCollector agrees with /proc as cat reads it, of ${what} at procfs_path (needs root and mount --bind)`,
     ignore: !canMount,
     fn: async () => {
-      await withFolder(async (folder) => {
+      await withFolders(async (folder) => {
         const script = `${mount}; shift; cat /proc/diskstats; echo =; cat /proc/1/net/dev; echo =; "$@"; echo =; ` +
           "cat /proc/diskstats; echo =; cat /proc/1/net/dev";
         const output = await run(inOwnMounts(script, [join(folder, "procfs"), ...await probeCommand(folder)]));
@@ -356,7 +354,7 @@ for (const [what, mount] of Object.entries(mounts)) {
 }
 
 Deno.test("SystemCollector under the agent's permissions bears a procfs folder that holds nothing of use", async () => {
-  await withFolder(async (folder) => {
+  await withFolders(async (folder) => {
     await Deno.mkdir(join(folder, "procfs", "diskstats"));
     await Deno.mkdir(join(folder, "procfs", "net"));
     await Deno.symlink("/proc/net/dev", join(folder, "procfs", "net", "dev"));

@@ -10,6 +10,7 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { loadConfig, Secret, settings, variableOf } from "../../config.ts";
 import { config, listener, load, refusals, type Setup } from "../support/config_loading.ts";
+import { withFolder } from "../support/with_folder.ts";
 
 Deno.test("loadConfig reads a secret from its file without one line end, unless it is given directly", async () => {
   const ini = "[database]\npassword_file = /p\n[listener]\napi_key_file = /k";
@@ -120,8 +121,7 @@ Deno.test("loadConfig refuses a secret's file that is missing, empty, closed, no
 });
 
 Deno.test("loadConfig reads real files and refuses a directory and a closed file in their place", async (t) => {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "password"), "hunter2\n");
     await Deno.writeTextFile(join(folder, "agent.ini"), `[database]\npassword_file = ${folder}/password\n`);
     const loadReal = (environment: Record<string, string> = {}) =>
@@ -145,9 +145,7 @@ Deno.test("loadConfig reads real files and refuses a directory and a closed file
         assert.match(JSON.stringify(await loadReal()), /Cannot read configuration file .* this user may not read it/);
       },
     });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 Deno.test("loadConfig refuses an API key that no HTTP header can carry, without showing it", async () => {

@@ -72,6 +72,10 @@ Deno.test("doctor lists everything that is wrong with a configuration, and goes 
     /^FAIL Cannot start without listener\.url.*warn Section \[listner\]/s,
   );
   assert.match(found(next, "connection")[0]!, /^ok /);
+
+  await folder.set({ logging: { level: "info" }, database: { port: server.port, password: "" } });
+  const last = found(await runDoctor(folder), "configuration");
+  assert.deepEqual(last.filter((line) => !line.startsWith("FAIL ")), []);
 });
 
 Deno.test("doctor tells of a secret that everybody can read", async () => {
@@ -111,6 +115,21 @@ Deno.test("doctor tells where the server's log really is", async () => {
   await folder.set({ collection: { log_path: other } });
   await mendOnce(await runDoctor(folder), { name: "log settings", state: "FAIL", text: /writes its logs to/ }, folder);
   assert.match(found(await runDoctor(folder), "log settings")[0]!, /^ok csvlog/);
+});
+
+Deno.test("doctor tells of a log that is configured and not there, whatever is beside it", async () => {
+  await using folder = await makeFolder();
+  const logs = join(folder.path, "logs");
+  await Deno.mkdir(logs);
+  await Deno.writeTextFile(join(logs, "postgresql.log"), "x");
+  for (const [name, state] of [["other.log", "FAIL"], ["web-*.log", "FAIL"], ["postgresql.log", "ok"], ["*", "ok"]]) {
+    await folder.set({ collection: { log_path: join(logs, name!) } });
+    const [line] = found(await runDoctor(folder), "logs");
+    const rest = state === "ok"
+      ? `${logs}/postgresql.log can be read`
+      : `There is no log in ${logs} that fits ${logs}/${name}`;
+    assert.equal(line, `${state} ${rest}`);
+  }
 });
 
 Deno.test("doctor tells of csvlog without a collector", async () => {
@@ -256,7 +275,7 @@ Deno.test({
       for (const finding of findings) await carryOut(finding, { folder });
       assert.deepEqual(found(await runDoctor(folder), "system"), ["ok all figures of the machine"]);
     } finally {
-      await runShell(`umount ${path}/diskstats; umount ${path}/1/net/dev`);
+      await runShell(`umount ${path}/diskstats; umount ${path}/net/dev`);
     }
   },
 });

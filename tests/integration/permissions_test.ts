@@ -35,7 +35,7 @@ type Attempts = Record<string, [string, ...string[]]>;
 /** Runs the probe under the flags; answers with what came of each attempt. */
 async function probe(flags: string[], attempts: Attempts, cwd: string): Promise<Record<string, string>> {
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", ...flags, `${projectRoot}tests/support/permission_probe.ts`, JSON.stringify(attempts)],
+    args: ["run", ...flags, `${projectRoot}tests/support/stolen_agent.ts`, JSON.stringify(attempts)],
     cwd,
     clearEnv: true,
     env: { ...ownEnvironment(), SECRET_OF_ANOTHER: "1", BITVILLE_PG_LOG_LEVEL: "info", PGUSER: "probe" },

@@ -20,6 +20,12 @@ import { waitFor } from "./wait_for.ts";
 /** Far beyond what one look and one turn of reading take. */
 const roundBoundMs = 30_000;
 
+/** What of a document is looked at. */
+interface LogData {
+  entries: { message: string }[];
+  dropped: number;
+}
+
 /** A folder with one log that is written and rotated, and an outbox that outlives every run. */
 export class Bench implements AsyncDisposable {
   readonly log = new MemoryLog();
@@ -104,12 +110,12 @@ export class Bench implements AsyncDisposable {
 
   /** The messages that were stored, in order. */
   async stored(): Promise<string[]> {
-    const messages: string[] = [];
-    for (const json of await this.#documents()) {
-      const { data } = JSON.parse(json) as { data: { entries: { message: string }[] } };
-      messages.push(...data.entries.map(({ message }) => message));
-    }
-    return messages;
+    return (await this.#documents()).flatMap(({ entries }) => entries.map(({ message }) => message));
+  }
+
+  /** How many entries were left out, as the documents say. */
+  async dropped(): Promise<number> {
+    return (await this.#documents()).reduce((sum, { dropped }) => sum + dropped, 0);
   }
 
   /** Waits until everything written has been stored, and holds that nothing is there twice or out of order. */
@@ -127,11 +133,12 @@ export class Bench implements AsyncDisposable {
     await Deno.remove(this.folder, { recursive: true });
   }
 
-  readonly #taken: string[] = [];
+  readonly #taken: LogData[] = [];
 
-  async #documents(): Promise<string[]> {
+  async #documents(): Promise<LogData[]> {
     for (let entry = await this.outbox.oldest(); entry !== null; entry = await this.outbox.oldest()) {
-      this.#taken.push(new TextDecoder().decode(await decompress(entry.gzip, 100_000_000)));
+      const json = new TextDecoder().decode(await decompress(entry.gzip, 100_000_000));
+      this.#taken.push(JSON.parse(json).data);
       await this.outbox.acknowledge(entry.sequence);
     }
     return this.#taken;

@@ -105,6 +105,14 @@ Deno.test("unitCheck compares what was set up with the configuration", async () 
   });
 });
 
+Deno.test("mendText names the file that a setting goes to, also where there is none yet", async () => {
+  const { config } = await patientWith({});
+  const setting = { kind: "setting" as const, section: "buffer", key: "path", value: "/b" };
+  const ofFile = (source: string) => mendText(setting, { ...config, source });
+  assert.equal(ofFile("/etc/a.ini"), 'set "path = /b" under [buffer] in /etc/a.ini and restart the agent');
+  assert.match(ofFile("environment and defaults"), / in \/etc\/bitville\/postgres-agent\.ini and restart/);
+});
+
 Deno.test("mendText writes commands that a shell takes as they are meant", async () => {
   const { config: local } = await patientWith({});
   const sql = { kind: "sql" as const, statements: ['GRANT "a$b" TO x', "SELECT 1"], database: "my db" };

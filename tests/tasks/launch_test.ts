@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ownEnvironment } from "../support/agent_process.ts";
 import { loadedModules } from "../support/loaded_modules.ts";
+import { withFolder } from "../support/with_folder.ts";
 
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -51,14 +52,11 @@ async function output(program: "launch.ts" | "launch.sh", run: Run) {
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir());
-  try {
+async function withConfiguration(body: (folder: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "agent.ini"), "[database]\npassword = hunter2\n");
     await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** A `main.ts` that shows what it was given, and waits for SIGTERM if it is to start. */
@@ -94,7 +92,7 @@ async function copyProject(folder: string, name: string): Promise<string> {
 }
 
 Deno.test("launch prints one command line with the agent's permissions and without secrets", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const config = join(folder, "agent.ini");
     const { code, stdout, stderr } = await output("launch.ts", {
       args: ["start", "--config", config],
@@ -112,7 +110,7 @@ Deno.test("launch prints one command line with the agent's permissions and witho
 });
 
 Deno.test("launch opens the folder of a log file that has no telling name", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     await Deno.mkdir(join(folder, "logs"));
     await Deno.writeTextFile(join(folder, "logs", "server"), "");
     const config = join(folder, "agent.ini");
@@ -123,7 +121,7 @@ Deno.test("launch opens the folder of a log file that has no telling name", asyn
 });
 
 Deno.test("launch refuses a bad configuration with exit 78 and one log line a problem", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const config = join(folder, "agent.ini");
     await Deno.writeTextFile(config, "[database]\nport = five\npassword = hunter2\n[listner]\n");
     for (const program of ["launch.ts", "launch.sh"] as const) {
@@ -149,7 +147,7 @@ Deno.test("launch refuses a bad configuration with exit 78 and one log line a pr
 });
 
 Deno.test("launch requires the listener for start and not for once", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const args = ["--config", join(folder, "agent.ini")];
     assert.equal((await output("launch.ts", { args: ["once", ...args] })).code, 0);
     const { code, stderr } = await output("launch.ts", { args: ["start", ...args] });
@@ -189,7 +187,7 @@ Deno.test("launch tells with --help how each command is called, whatever the con
 });
 
 Deno.test("launch.sh runs the agent from any folder, whatever the paths hold", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const root = await copyProject(folder, `it's "a" copy; $HOME *`);
     const config = join(folder, `agent's $(echo) "file".ini`);
     await Deno.copyFile(join(folder, "agent.ini"), config);
@@ -209,7 +207,7 @@ Deno.test("launch.sh runs the agent from any folder, whatever the paths hold", a
 });
 
 Deno.test("launch.sh takes a relative path from where it was called, under deno task as well", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const root = await copyProject(folder, "project");
     const args = ["once", "--config", "agent.ini"];
     const direct = await output("launch.sh", { root, cwd: folder, args });
@@ -229,7 +227,7 @@ Deno.test("launch loads no package and nothing of Node's before it prints the co
 });
 
 Deno.test("launch.sh works from its own folder", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const root = await copyProject(folder, "project");
     const script = "exec sh launch.sh once --config ../../agent.ini";
     const { code, stderr } = await new Deno.Command("sh", {
@@ -243,7 +241,7 @@ Deno.test("launch.sh works from its own folder", async () => {
 });
 
 Deno.test("launch.sh works through a link to it", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const root = await copyProject(folder, "project");
     await Deno.mkdir(join(folder, "bin", "tasks"), { recursive: true });
     await Deno.symlink(join(root, "tasks", "launch.sh"), join(folder, "bin", "tasks", "launch.sh"));
@@ -257,7 +255,7 @@ Deno.test({
   // A machine that has the agent installed reads that configuration instead.
   ignore: await Deno.stat("/etc/bitville/postgres-agent.ini").then(() => true, () => false),
   fn: async () => {
-    await withFolder(async (folder) => {
+    await withConfiguration(async (folder) => {
       const root = await copyProject(folder, "project");
       const { stdout, stderr } = await output("launch.sh", { root, args: ["once"] });
       assert.equal(stderr, "");
@@ -267,7 +265,7 @@ Deno.test({
 });
 
 Deno.test("launch.sh becomes the agent: signals reach it and its exit code comes back", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const root = await copyProject(folder, "project");
     const args = ["start", "--config", join(folder, "agent.ini")];
     const child = command("launch.sh", { root, args, environment: listener }).spawn();
@@ -287,7 +285,7 @@ Deno.test("launch.sh becomes the agent: signals reach it and its exit code comes
 });
 
 Deno.test("launch.sh says why it cannot run from a folder with a comma", async () => {
-  await withFolder(async (folder) => {
+  await withConfiguration(async (folder) => {
     const root = await copyProject(folder, "a,b");
     const { code, stdout, stderr } = await output("launch.sh", {
       root,

@@ -6,6 +6,7 @@ import * as limits from "../../limits.ts";
 import { boundDamaged, damagedPath, isDamage, NewerFormatError, readyFile } from "../../transport/kv_file.ts";
 import { draftOf } from "../support/drafts.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";
+import { withFolder } from "../support/with_folder.ts";
 
 Deno.test("readyFile takes away messages that an earlier version has piled up", async () => {
   await using folder = await OutboxFolder.create();
@@ -73,8 +74,7 @@ Deno.test("isDamage tells damage from a disk that takes no writes, and from a ne
 });
 
 Deno.test("boundDamaged keeps the latest of the files that were set aside", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     const path = join(folder, "outbox.kv");
     for (let day = 1; day <= 6; day++) {
       const name = damagedPath(path, new Date(Date.UTC(2026, 10, day, 8, 23)));
@@ -87,7 +87,5 @@ Deno.test("boundDamaged keeps the latest of the files that were set aside", asyn
     assert.equal(left.length, limits.quarantinedFilesMax);
     await boundDamaged(path, 1_500);
     assert.equal((await Array.fromAsync(Deno.readDir(folder))).length, 2, "the last one stays, with its log of writes");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });

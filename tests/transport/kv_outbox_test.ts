@@ -12,6 +12,7 @@ import type { Outbox } from "../../transport/outbox.ts";
 import { testOutboxContract } from "../contracts/outbox.ts";
 import { draftOf, readEntry } from "../support/drafts.ts";
 import { openTestOutbox } from "../support/test_outbox.ts";
+import { withFolder } from "../support/with_folder.ts";
 
 testOutboxContract("openKvOutbox", async (options) => {
   const folder = await Deno.makeTempDir();
@@ -26,15 +27,6 @@ testOutboxContract("openKvOutbox", async (options) => {
 
 function open(path: string, maxBytes = 10_000_000): Promise<Outbox> {
   return openTestOutbox(path, { maxBytes });
-}
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("openKvOutbox gives documents back after a restart, with ids, numbers and counts as they were", () =>

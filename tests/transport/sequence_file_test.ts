@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SequenceFile, type SequenceNote } from "../../transport/sequence_file.ts";
 import { SmallDisk, smallDiskUnavailable } from "../support/small_disk.ts";
+import { withFolder } from "../support/with_folder.ts";
 
 const totals = {
   deliveredRecords: 1,
@@ -19,12 +20,7 @@ function noteOf(next: number): SequenceNote {
 }
 
 async function withFile(body: (path: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(join(folder, "sequence"));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await withFolder((folder) => body(join(folder, "sequence")));
 }
 
 async function readNote(path: string): Promise<SequenceNote | null> {

@@ -5,8 +5,7 @@
  */
 
 import type { Database } from "../database.ts";
-import { type BurstData, burstMoments } from "../extract_burst.ts";
-import { burstType } from "../extract.ts";
+import { type BurstData, burstMoments, burstType } from "../extract_burst.ts";
 import * as limits from "../limits.ts";
 import type { WireDocument } from "../schemas.ts";
 import { documentOfRow, latestDocument } from "./documents.ts";

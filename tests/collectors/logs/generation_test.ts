@@ -1,8 +1,6 @@
 // One file, read in blocks and parsed in pieces.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { beginGeneration } from "../../../collectors/logs/generation.ts";
-import { statLogFile } from "../../../collectors/logs/log_files.ts";
 import {
   fileStart,
   type LogParser,
@@ -12,6 +10,7 @@ import {
 } from "../../../collectors/logs/log_parser.ts";
 import { emptyEntry } from "../../../collectors/logs/entry.ts";
 import * as limits from "../../../limits.ts";
+import { LogFolder } from "../../support/log_folder.ts";
 
 /** Looks at all of an unfinished record again with each push, as every parser may have to. */
 class CountingParser implements LogParser {
@@ -35,31 +34,26 @@ class CountingParser implements LogParser {
 }
 
 Deno.test("Generation gives a parser small pieces, and larger ones while a long record lasts", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const path = join(folder, "postgresql.log");
-    const { logBlockBytes: block, logPieceBytes: piece } = limits;
-    const short = `${"s".repeat(99)}\n`;
-    const shorts = short.repeat(2 * block / short.length);
-    await Deno.writeTextFile(path, `${shorts}${"l".repeat(12 * block)}\n${shorts}`);
-    const parser = new CountingParser();
-    const generation = await beginGeneration((await statLogFile(path))!, fileStart);
-    for (
-      let records = await generation.read(() => parser);
-      records !== null;
-      records = await generation.read(() => parser)
-    ) {
-      while (records !== null) records = generation.parseOn();
-    }
-    generation.close();
-    assert.equal(parser.pieces.reduce((sum, bytes) => sum + bytes, 0), (await Deno.stat(path)).size);
-    assert.deepEqual(parser.pieces.slice(0, 3), [piece, piece, piece]);
-    assert.deepEqual(parser.pieces.slice(-3, -1), [piece, piece]);
-    // Of twelve blocks each is one piece, but for those in which the record begins and ends.
-    const whole = parser.pieces.filter((bytes) => bytes === block).length;
-    assert(whole >= 10, `Pieces are ${parser.pieces}`);
-    assert(parser.pieces.length < 2 * 2 * block / piece + 20, `${parser.pieces.length} pieces`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  await using folder = await LogFolder.open();
+  const { logBlockBytes: block, logPieceBytes: piece } = limits;
+  const short = `${"s".repeat(99)}\n`;
+  const shorts = short.repeat(2 * block / short.length);
+  await folder.write(`${shorts}${"l".repeat(12 * block)}\n${shorts}`);
+  const parser = new CountingParser();
+  const generation = await beginGeneration(await folder.info(), fileStart);
+  for (
+    let records = await generation.read(() => parser);
+    records !== null;
+    records = await generation.read(() => parser)
+  ) {
+    while (records !== null) records = generation.parseOn();
   }
+  generation.close();
+  assert.equal(parser.pieces.reduce((sum, bytes) => sum + bytes, 0), (await folder.info()).size);
+  assert.deepEqual(parser.pieces.slice(0, 3), [piece, piece, piece]);
+  assert.deepEqual(parser.pieces.slice(-3, -1), [piece, piece]);
+  // Of twelve blocks each is one piece, but for those in which the record begins and ends.
+  const whole = parser.pieces.filter((bytes) => bytes === block).length;
+  assert(whole >= 10, `Pieces are ${parser.pieces}`);
+  assert(parser.pieces.length < 2 * 2 * block / piece + 20, `${parser.pieces.length} pieces`);
 });

@@ -1,44 +1,18 @@
 // What a search beside a log finds while its files are being copied and truncated.
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { beginGeneration, type Generation } from "../../../collectors/logs/generation.ts";
-import { statLogFile } from "../../../collectors/logs/log_files.ts";
+import { beginGeneration } from "../../../collectors/logs/generation.ts";
 import { fileStart } from "../../../collectors/logs/log_parser.ts";
 import { Siblings } from "../../../collectors/logs/log_siblings.ts";
-
-/** A log in a folder of its own, which goes with it. */
-class Folder implements AsyncDisposable {
-  readonly path: string;
-
-  private constructor(readonly folder: string) {
-    this.path = join(folder, "postgresql.log");
-  }
-
-  static async open(): Promise<Folder> {
-    return new Folder(await Deno.makeTempDir());
-  }
-
-  async write(text: string, name = "postgresql.log"): Promise<void> {
-    await Deno.writeTextFile(join(this.folder, name), text);
-  }
-
-  async begin(): Promise<Generation> {
-    return await beginGeneration((await statLogFile(this.path))!, fileStart);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
+import { LogFolder } from "../../support/log_folder.ts";
 
 const whole = "a line of a log\n".repeat(500);
 /** As `cp` has made it so far. */
 const part = whole.slice(0, 4_096);
 
 Deno.test("Siblings takes the copy of the current file for none of its own while it is being made", async () => {
-  await using folder = await Folder.open();
+  await using folder = await LogFolder.open();
   await folder.write("");
-  const current = await folder.begin();
+  const current = await beginGeneration(await folder.info(), fileStart);
   await folder.write(whole);
   await folder.write(part, "postgresql.log.1");
   await folder.write("another log\n", "postgresql.log.2");
@@ -47,16 +21,16 @@ Deno.test("Siblings takes the copy of the current file for none of its own while
 });
 
 Deno.test("Siblings gives up a search during which the current file has begun anew", async () => {
-  await using folder = await Folder.open();
+  await using folder = await LogFolder.open();
   await folder.write("what was there before\n");
-  const current = await folder.begin();
+  const current = await beginGeneration(await folder.info(), fileStart);
   await folder.write(whole);
   await folder.write(part, "postgresql.log.1");
   await assert.rejects(new Siblings(folder.path, []).unread({ followed: [], current }), Deno.errors.NotFound);
 });
 
 Deno.test("Siblings finds nothing that was read, and remembers those it meets longest", async () => {
-  await using folder = await Folder.open();
+  await using folder = await LogFolder.open();
   const siblings = new Siblings(folder.path, []);
   for (const name of ["postgresql.log.1", "postgresql.log.2"]) await folder.write(`${name}\n`, name);
   const unread = await siblings.unread({ followed: [], current: null });

@@ -3,15 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { denoMachine } from "../../../collectors/system/deno_machine.ts";
 import { MemoryMachine } from "../../fakes/memory_machine.ts";
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withFolder } from "../../support/with_folder.ts";
 
 Deno.test("denoMachine gives the times of each CPU, as many as /proc/stat lists", () => {
   const listed = [...Deno.readTextFileSync("/proc/stat").matchAll(/^cpu\d+ (\d+) (\d+) (\d+) (\d+) \d+ (\d+)/gm)];

@@ -1,6 +1,6 @@
 // What is read from the last line of `deno test`, and from its lines of skipped tests; how the developer's tasks are called.
 import assert from "node:assert/strict";
-import { parseSummary } from "../../../tasks/check/test.ts";
+import { narrowed, parseSummary } from "../../../tasks/check/test.ts";
 import { projectRoot } from "../../support/agent_process.ts";
 
 Deno.test("parseSummary counts passed, failed and skipped tests", () => {
@@ -52,3 +52,12 @@ async function said(name: string, option: string, code: number): Promise<string>
   assert.equal(ended.code, code, text);
   return text;
 }
+
+Deno.test("narrowed leaves out a folder of which something within is named", () => {
+  assert.deepEqual(narrowed(["tests/versions", "tests/versions/postgres_18_test.ts", "--no-check"]), [
+    "tests/versions/postgres_18_test.ts",
+    "--no-check",
+  ]);
+  const whole = ["--ignore=tests/versions,tests/machine", "tests/versions", "--", "--update"];
+  assert.deepEqual(narrowed(whole), whole);
+});

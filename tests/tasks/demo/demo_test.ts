@@ -56,5 +56,5 @@ Deno.test("demo stops cleanly by SIGTERM", async () => {
 Deno.test("demo refuses an argument that it does not know", async () => {
   const { code, stderr } = await startDemo(["--twice"]).output();
   assert.equal(code, 1);
-  assert.match(new TextDecoder().decode(stderr), /Usage: deno task demo/);
+  assert.match(new TextDecoder().decode(stderr), /^Unknown option '--twice'\nUsage: deno task demo/);
 });

@@ -11,6 +11,7 @@ import { type Listener, startListener } from "../../../tasks/listener/listener.t
 import { GeneratedAgent } from "../../support/generated_documents.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 import { waitFor } from "../../support/wait_for.ts";
+import { withFolder } from "../../support/with_folder.ts";
 
 const apiKey = "test-key";
 const nowMs = Date.now();
@@ -30,15 +31,6 @@ async function post(listener: Listener, document: WireDocument, options: { key?:
     body: options.body ?? JSON.stringify(document),
   });
   return { status: answer.status, retryAfter: answer.headers.get("retry-after"), text: await answer.text() };
-}
-
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "bitville-listener-" });
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("a fleet that delivers at once, each document twice, is stored once each", async () => {

@@ -3,7 +3,7 @@
  * by Deno, or `failed` for another reason. Run by `tests/integration/permissions_test.ts` under the flags of a running
  * agent.
  *
- * Usage: `deno run FLAGS permission_probe.ts JSON`, an object of name → [attempt, ...values].
+ * Usage: `deno run FLAGS stolen_agent.ts JSON`, an object of name → [attempt, ...values].
  *
  * @module
  */
