@@ -6,10 +6,7 @@
 
 import { argumentProblem, asksForHelp } from "./help.ts";
 
-/** The exit code for arguments that a program does not know: nothing was done. */
-const exitUsage = 2;
-
-/** Answers with the exit code: `run`'s, 0 for `--help`, 2 for arguments that it does not know, 1 for what it cannot do. */
+/** Answers with the exit code: `run`'s, 0 for `--help`, 1 for arguments that it does not know and what it cannot do. */
 export async function runProgram(
   args: string[],
   usage: string,
@@ -23,11 +20,8 @@ export async function runProgram(
     return await run(args);
   } catch (error) {
     const problem = argumentProblem(error);
-    if (problem !== null) {
-      console.error(`${problem}; --help tells how it is called`);
-      return exitUsage;
-    }
-    if (error instanceof Error && error.message.startsWith("Cannot ")) console.error(error.message);
+    if (problem !== null) console.error(`${problem}; --help tells how it is called`);
+    else if (error instanceof Error && error.message.startsWith("Cannot ")) console.error(error.message);
     else throw error;
     return 1;
   }
