@@ -18,7 +18,7 @@ import * as errors from "./postgres_errors.ts";
 import {
   connectionsMax,
   createPool,
-  cutOff,
+  endPool,
   type Pool,
   type PoolClient,
   type PostgresOptions,
@@ -50,8 +50,6 @@ export class PostgresConnections {
   #most: number;
   #link: Link = { tls: true, startup: true };
   #pool: Pool | null = null;
-  /** Pools that were given up, and when they have ended: with the last question that runs over their connections. */
-  readonly #leaving = new Map<Pool, Promise<void>>();
   /** What ended a connection that somebody has in use, other than its question. */
   readonly #ended = new WeakMap<PoolClient, DatabaseError>();
   /** Connections made so far: whether a failure is still news. */
@@ -112,20 +110,19 @@ export class PostgresConnections {
   }
 
   /**
-   * Begins anew: a server that comes back may be another, with TLS or without a pooler, and a session that is left of
-   * one that is going down may answer once more.
+   * Begins anew when no connection is left: a server that comes back may be another, with TLS or without a pooler. A
+   * session that is left is of the server as it was, and there may be no other to be had from a server in trouble.
    */
   forget(): void {
+    if (this.count > 0 || (this.#link.tls && this.#link.startup)) return;
     this.#link = { tls: true, startup: true };
-    this.#dropPool();
+    void this.#dropPool();
   }
 
   /** Ends all connections, those in use as well. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#dropPool();
-    for (const pool of this.#leaving.keys()) cutOff(pool);
-    await Promise.all(this.#leaving.values());
+    await this.#dropPool(endPool);
   }
 
   /** Waits for a slot; for too long, and there is one more. */
@@ -223,15 +220,13 @@ export class PostgresConnections {
     } else {
       return false;
     }
-    this.#dropPool();
+    void this.#dropPool();
     return true;
   }
 
-  /** Ends what is idle; what is in use ends when it is given back. */
-  #dropPool(): void {
+  async #dropPool(end = (pool: Pool) => pool.end()): Promise<void> {
     const pool = this.#pool;
     this.#pool = null;
-    if (pool === null) return;
-    this.#leaving.set(pool, pool.end().finally(() => this.#leaving.delete(pool)));
+    if (pool !== null) await end(pool);
   }
 }

@@ -5,8 +5,8 @@
  *
  * - every statement runs read only, under a statement timeout and a lock timeout: by startup parameters, or behind a
  *   pooler in a transaction of its own that sets them;
- * - a server that goes away is said once, and once when it is back, whoever finds out first: what fails late, or still
- *   answers, on a connection to the server that was left counts for nothing;
+ * - a server that goes away is said once, and once when it is back, whoever finds out first: what fails late on a
+ *   connection to the server that was left is no news;
  * - a question that is cut off ends for the caller at once; its connection stays in use until the server has ended what
  *   it did, so that the bound on connections (`postgres_connections.ts`) holds on the server too.
  *

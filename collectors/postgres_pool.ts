@@ -153,9 +153,11 @@ export function destroySocket(client: pg.ClientBase): void {
   internalsOf(client).connection.stream.destroy();
 }
 
-/** Closes the sockets of all connections of a pool, those that are in use or still being made as well. */
-export function cutOff(pool: Pool): void {
+/** Ends a pool: what is idle says goodbye, what is busy or still connecting is cut off. */
+export async function endPool(pool: Pool): Promise<void> {
+  const ended = pool.end();
   for (const client of (pool as unknown as { _clients: pg.ClientBase[] })._clients) destroySocket(client);
+  await ended;
 }
 
 /**

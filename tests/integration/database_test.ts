@@ -57,7 +57,9 @@ Deno.test("start waits for a server that is down at the start, and says so once"
 
 for (const mode of ["fast", "immediate"] as const) {
   Deno.test(`start goes on after the server was restarted (${mode}), and says once that it was away`, async () => {
-    await withFastAgent({ args: ["--every=20"] }, async ({ agent, listener }) => {
+    // Of two sessions one may answer once more when the other has been ended.
+    const settings = { database: { pool_max_size: 1 } };
+    await withFastAgent({ settings, args: ["--every=20"] }, async ({ agent, listener }) => {
       await back({ agent, listener }, 1);
       for (let restart = 1; restart <= 2; restart++) {
         await postgres().restart(mode);
