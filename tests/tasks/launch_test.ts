@@ -103,7 +103,7 @@ Deno.test("launch prints one command line with the agent's permissions and witho
     assert.match(stdout, / run --no-prompt --allow-net=localhost:5433,listener\.example:443 '?--allow-read=/);
     assert.match(
       stdout,
-      /--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--expose-gc \S*main\.ts start --config /,
+      /--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--no-allocation-site-pretenuring,--expose-gc \S*main\.ts start --config /,
     );
     assert.doesNotMatch(stdout, /hunter2|allow-all|allow-run|allow-ffi|(?<!\S)-A/);
   });
