@@ -75,6 +75,13 @@ export const documentBytesMax = 16 * 1024 * 1024;
  * works on the same thread when it is asked to do so step by step, for more than that, and takes a tenth longer.
  */
 export const gzipInlineBytesMax = 512 * 1024;
+/** What a larger document is compressed into at a time: the usual 16 KB would have it joined from several. */
+export const gzipChunkBytes = 64 * 1024;
+/**
+ * JSON of a log's entries from this size on is not copied into its document, which is then sent unpacked anew and not from
+ * memory: blocks of this size are taken from the system and given back each time (`tasks/launch.sh`).
+ */
+export const lentJsonBytesMin = 128 * 1024;
 /** A document up to this is compressed with little memory: to 2 % more bytes at this size, and to as many at 4 KB. */
 export const gzipSmallBytesMax = 16 * 1024;
 /** One stored piece of a document: Deno KV takes 65,536 bytes a value, serialisation included. */

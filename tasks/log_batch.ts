@@ -80,7 +80,7 @@ export class LogBatch {
   take(): TakenBatch {
     this.#write();
     const [count, dropped, json] = [this.#count, this.#dropped, this.#json];
-    const data = { entries: new ReadyJson(json.end()), count, levels: this.#levels, dropped };
+    const data = { entries: json.end(), count, levels: this.#levels, dropped };
     const states = [...this.#states.values()];
     if (!this.isFull) this.#spares = [];
     this.#json = this.#spares.pop() ?? new JsonBytes();
@@ -100,33 +100,36 @@ export class LogBatch {
 
 const [openBracket, comma, closeBracket] = [0x5b, 0x2c, 0x5d];
 const encoder = new TextEncoder();
+/** For what the envelope writes before and behind the entries; what is longer has it make a copy. */
+const envelopeBytes = 2_048;
 
 /** Arrays in JSON, one behind the other in one array. */
 class JsonBytes {
   #bytes = new Uint8Array(0);
-  #length = 0;
+  #end = envelopeBytes;
 
   /** Takes an array in JSON that is not empty. */
   add(json: string): void {
     // UTF-8 has three bytes for each unit of UTF-16 at most.
-    const length = this.#length + 3 * json.length;
+    const length = this.#end + 3 * json.length + envelopeBytes;
     if (length > this.#bytes.length) {
       const larger = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
-      larger.set(this.#bytes.subarray(0, this.#length));
+      larger.set(this.#bytes.subarray(0, this.#end));
       this.#bytes = larger;
     }
     // Over the end of what is there: `[a]` and `[b]` are `[a[b]`, and the bracket in the middle becomes a comma.
-    const start = Math.max(0, this.#length - 1);
-    this.#length = start + encoder.encodeInto(json, this.#bytes.subarray(start)).written;
-    if (start > 0) this.#bytes[start] = comma;
+    const isFirst = this.#end === envelopeBytes;
+    const start = isFirst ? this.#end : this.#end - 1;
+    this.#end = start + encoder.encodeInto(json, this.#bytes.subarray(start)).written;
+    if (!isFirst) this.#bytes[start] = comma;
   }
 
   /** The array; what is added afterwards begins a new one in its place. */
-  end(): Uint8Array {
-    if (this.#length === 0) return Uint8Array.of(openBracket, closeBracket);
-    const bytes = this.#bytes.subarray(0, this.#length);
-    this.#length = 0;
-    return bytes;
+  end(): ReadyJson {
+    const end = this.#end;
+    this.#end = envelopeBytes;
+    if (end === envelopeBytes) return new ReadyJson(Uint8Array.of(openBracket, closeBracket));
+    return new ReadyJson(this.#bytes, { start: envelopeBytes, end });
   }
 }
 

@@ -6,16 +6,28 @@
 
 import { monotonicFactory } from "ulid";
 import type { Clock } from "../clock.ts";
+import { lentJsonBytesMin } from "../limits.ts";
 
 /**
  * A value of a draft's data that is JSON already, in UTF-8: what it was made of need not be kept until it is stored. The
- * bytes belong to whoever made it, and may change once the draft is stored.
+ * block belongs to whoever made it, and may change once the draft is stored; until then it is the envelope's, too, which
+ * is written around the value where there is room.
  */
 export class ReadyJson {
-  readonly bytes: Uint8Array;
+  readonly block: Uint8Array<ArrayBuffer>;
+  readonly start: number;
+  readonly end: number;
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+  /** Takes a block and where the value stands in it; without, it is all of it. */
+  constructor(block: Uint8Array<ArrayBuffer>, { start = 0, end = block.length } = {}) {
+    this.block = block;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** The value alone. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.block.subarray(this.start, this.end);
   }
 
   /** For whoever makes JSON of a draft without {@link createSeal}. */
@@ -45,6 +57,8 @@ export interface SealedDocument {
   /** ISO 8601, UTC, milliseconds: when it was collected. */
   timestamp: string;
   json: Uint8Array<ArrayBuffer>;
+  /** The JSON stands in a block of the draft's: it may change once the draft is stored. */
+  isLent: boolean;
 }
 
 /** Makes a document of a draft. The sequence number is the outbox's to give. */
@@ -75,25 +89,32 @@ export function createSeal(origin: Origin, clock: Pick<Clock, "now">, random?: (
       timestamp,
       agent: { version: origin.version },
     });
-    const json = withData(head, draft.data);
-    return { id, sequence, type: draft.type, timestamp, json };
+    return { id, sequence, type: draft.type, timestamp, ...withData(head, draft.data) };
   };
 }
 
 const encoder = new TextEncoder();
 
 /** The object of this JSON with `data` in it. */
-function withData(head: string, data: Draft["data"]): Uint8Array<ArrayBuffer> {
-  const start = `${head.slice(0, -1)},"data":`;
+function withData(head: string, data: Draft["data"]): Pick<SealedDocument, "json" | "isLent"> {
+  const opening = `${head.slice(0, -1)},"data":`;
   const ready = Object.entries(data).find(([, value]) => value instanceof ReadyJson);
-  if (ready === undefined) return encoder.encode(`${start}${JSON.stringify(data)}}`);
-  const [name, { bytes }] = ready as [string, ReadyJson];
+  if (ready === undefined) return { json: encoder.encode(`${opening}${JSON.stringify(data)}}`), isLent: false };
+  const [name, value] = ready as [string, ReadyJson];
   const rest = JSON.stringify({ ...data, [name]: undefined });
-  const before = encoder.encode(`${start}{${JSON.stringify(name)}:`);
+  const before = encoder.encode(`${opening}{${JSON.stringify(name)}:`);
   const after = encoder.encode(`${rest === "{}" ? "" : ","}${rest.slice(1)}}`);
-  const json = new Uint8Array(before.length + bytes.length + after.length);
+  return around(value, before, after);
+}
+
+/** Beside a large value, where there is room; a small one is copied, so that its JSON can be kept and sent. */
+function around(value: ReadyJson, before: Uint8Array, after: Uint8Array): Pick<SealedDocument, "json" | "isLent"> {
+  const { block, bytes } = value;
+  const [start, end] = [value.start - before.length, value.end + after.length];
+  const isLent = bytes.length >= lentJsonBytesMin && start >= 0 && end <= block.length;
+  const json = isLent ? block.subarray(start, end) : new Uint8Array(end - start);
+  if (!isLent) json.set(bytes, before.length);
   json.set(before);
-  json.set(bytes, before.length);
   json.set(after, before.length + bytes.length);
-  return json;
+  return { json, isLent };
 }

@@ -6,7 +6,7 @@
 
 import { promisify } from "node:util";
 import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
-import { gzipInlineBytesMax, gzipSmallBytesMax } from "../limits.ts";
+import { gzipChunkBytes, gzipInlineBytesMax, gzipSmallBytesMax } from "../limits.ts";
 
 const gzipBytes = promisify(gzip) as (bytes: Uint8Array, options: { level: number }) => Promise<Buffer>;
 const gunzipBytes = promisify(gunzip) as (bytes: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>;
@@ -27,7 +27,7 @@ const smallState = { windowBits: 13, memLevel: 5 };
 export async function compress(bytes: Uint8Array, { isHurried = false } = {}): Promise<Uint8Array<ArrayBuffer>> {
   const level = isHurried ? hurriedLevel : usualLevel;
   if (bytes.length > gzipInlineBytesMax) return viewOf(await gzipBytes(bytes, { level }));
-  const options = bytes.length <= gzipSmallBytesMax ? { level, ...smallState } : { level };
+  const options = bytes.length <= gzipSmallBytesMax ? { level, ...smallState } : { level, chunkSize: gzipChunkBytes };
   // A copy: the buffer behind what comes of it at once has 16 KB, however small it is.
   return new Uint8Array(gzipSync(bytes, options));
 }

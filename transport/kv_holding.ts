@@ -30,17 +30,19 @@ export interface HoldingOptions {
 
 /** A draft with its number and id, in JSON. */
 export interface EncodedDraft {
-  document: Omit<SealedDocument, "json">;
+  document: Omit<SealedDocument, "json" | "isLent">;
   tells: number | undefined;
   /** In UTF-8. */
   json: Uint8Array<ArrayBuffer>;
+  /** Whether it may change once the draft is stored. */
+  isLent: boolean;
 }
 
 /** The same, compressed. */
 export interface SealedDraft {
   document: ReadyDocument;
-  /** As before: what is sent right after it was stored. */
-  json: Uint8Array<ArrayBuffer>;
+  /** As before, where it stays as it is: what is sent right after it was stored. */
+  json: Uint8Array<ArrayBuffer> | null;
   /** As it counts against the cap. */
   bytes: number;
   isTooLarge: boolean;
@@ -77,20 +79,25 @@ export class Holding {
 
   /** Gives a draft its number and id. Throws what cannot be written as JSON. */
   encode(draft: Draft, sequence: number): EncodedDraft {
-    const { json, ...document } = this.#options.seal(draft, sequence);
-    return { document, tells: draft.tells, json };
+    const { json, isLent, ...document } = this.#options.seal(draft, sequence);
+    return { document, tells: draft.tells, json, isLent };
   }
 
   /** Makes a document of it that is ready to be stored. */
   async seal(
-    { document, tells, json }: EncodedDraft,
+    { document, tells, json, isLent }: EncodedDraft,
     checkpoints: readonly Checkpoint[],
     options: { isHurried?: boolean } = {},
   ): Promise<SealedDraft> {
     const gzip = await compress(json, options);
     const stored = storedBytes({ gzipBytes: gzip.length });
     const isTooLarge = json.length > this.#options.documentBytesMax || stored > this.#options.maxBytes();
-    return { document: { ...document, gzip, tells, checkpoints }, json, bytes: stored, isTooLarge };
+    return {
+      document: { ...document, gzip, tells, checkpoints },
+      json: isLent ? null : json,
+      bytes: stored,
+      isTooLarge,
+    };
   }
 
   /**

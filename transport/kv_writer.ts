@@ -21,15 +21,15 @@ import type { Checkpoint } from "./outbox.ts";
 import type { RecentDocument } from "./recent_documents.ts";
 
 /** A document that is ready to be stored. */
-export interface ReadyDocument extends Omit<SealedDocument, "json"> {
+export interface ReadyDocument extends Omit<SealedDocument, "json" | "isLent"> {
   gzip: Uint8Array<ArrayBuffer>;
   tells: number | undefined;
   checkpoints: readonly Checkpoint[];
 }
 
-/** The same, with its JSON where that is still at hand. */
+/** The same, with its JSON where that is still at hand and stays as it is. */
 export interface FreshDocument extends ReadyDocument {
-  json?: Uint8Array<ArrayBuffer>;
+  json?: Uint8Array<ArrayBuffer> | null;
 }
 
 /** Writes into one open file. */
@@ -58,7 +58,7 @@ export class KvWriter {
     }
     const stored = documents.map((document) => {
       const { id, sequence, type, timestamp, gzip, json } = document;
-      const entry = { id, sequence, type, timestamp, gzip, ...(json === undefined ? {} : { json }) };
+      const entry = { id, sequence, type, timestamp, gzip, ...(json ? { json } : {}) };
       return { header: records.headerOf(document, document), entry };
     });
     const added = stored.map(({ header }) => header);

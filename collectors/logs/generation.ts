@@ -246,7 +246,7 @@ export class Generation {
   /** Compares the file's beginning, notes more of it if there is more, and goes back to a position. */
   async #isStillSame(file: Deno.FsFile, position: number): Promise<boolean> {
     const first = await readFirstBytes(file);
-    await file.seek(position, Deno.SeekMode.Start);
+    file.seekSync(position, Deno.SeekMode.Start);
     if (!isHeadOf(first, this.head)) this.#isRewritten = true;
     else if (first.length > this.head.bytes) this.head = headOf(first);
     return !this.#isRewritten;

@@ -1,6 +1,7 @@
 // What a document says around its data.
 import assert from "node:assert/strict";
 import { systemRandom } from "../../clock.ts";
+import { lentJsonBytesMin } from "../../limits.ts";
 import { createSeal, ReadyJson } from "../../transport/envelope.ts";
 
 const origin = { project: "shop", host: "db1", version: "1.2.3" };
@@ -41,6 +42,30 @@ Deno.test("createSeal takes a value that is JSON already as it is", () => {
   assert.deepEqual(dataOf({ entries: ready, count: 2 }), { entries, count: 2 });
   assert.deepEqual(dataOf({ entries: ready }), { entries });
   assert.deepEqual(JSON.parse(JSON.stringify({ entries: ready })), { entries });
+});
+
+Deno.test("createSeal writes around a large value where there is room, again and again, and copies others", () => {
+  const seal = createSeal(origin, { now: () => new Date(0) });
+  const rooms = [0, 100, 100, 2_048].map((before, index) => ({ before, after: [2_048, 2_048, 0, 2_048][index]! }));
+  for (const chars of [lentJsonBytesMin - 3, lentJsonBytesMin - 2]) {
+    const value = `"${"é".repeat(chars / 2)}${chars % 2 === 0 ? "" : "e"}"`;
+    for (const { before, after } of rooms) {
+      const bytes = new TextEncoder().encode(value);
+      const block = new Uint8Array(before + bytes.length + after).fill(0xff);
+      block.set(bytes, before);
+      const ready = new ReadyJson(block, { start: before, end: before + bytes.length });
+      // The same draft under another number, as when storing it has failed.
+      for (const sequence of [1, 1_234_567]) {
+        const data = { count: 1, entries: ready, levels: { LOG: 2 } };
+        const { json, isLent } = seal({ type: "pg_log", timestamp: new Date(0), data }, sequence);
+        assert.equal(isLent, chars === lentJsonBytesMin - 2 && before + after === 4_096);
+        assert.equal(json.buffer === block.buffer, isLent);
+        const read = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+        assert.deepEqual(read.data, { entries: JSON.parse(value), count: 1, levels: { LOG: 2 } });
+        assert.deepEqual([read.sequence, ready.bytes], [sequence, bytes]);
+      }
+    }
+  }
 });
 
 Deno.test("createSeal gives an id to each of many documents of one moment, with the randomness that the agent uses", () => {

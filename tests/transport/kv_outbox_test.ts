@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as limits from "../../limits.ts";
 import { BufferInUseError } from "../../transport/buffer_directory.ts";
+import { ReadyJson } from "../../transport/envelope.ts";
 import type { Outbox } from "../../transport/outbox.ts";
 import { testOutboxContract } from "../contracts/outbox.ts";
 import { draftOf, readEntry } from "../support/drafts.ts";
@@ -46,6 +47,29 @@ Deno.test("openKvOutbox gives documents back after a restart, with ids, numbers 
     }
     assert.equal((await after.put(draftOf("three"))).sequence, 3);
     await after.close();
+  }));
+
+Deno.test("openKvOutbox keeps nothing of a block that a draft has lent it", () =>
+  withFolder(async (folder) => {
+    const outbox = await open(folder);
+    const names = ["one", "two", "three"];
+    const drafts = names.map((name) => {
+      const bytes = new TextEncoder().encode(JSON.stringify(name.padEnd(limits.lentJsonBytesMin)));
+      const block = new Uint8Array(bytes.length + 4_096);
+      block.set(bytes, 2_048);
+      const entries = new ReadyJson(block, { start: 2_048, end: 2_048 + bytes.length });
+      return { block, draft: { ...draftOf(name), data: { name, entries } }, checkpoints: [] };
+    });
+    await outbox.putInOrder(drafts.slice(0, 2));
+    await outbox.put(drafts[2]!.draft);
+    for (const { block } of drafts) block.fill(0);
+    const stored: unknown[] = [];
+    for (let entry = await outbox.oldest(); entry !== null; entry = await outbox.oldest()) {
+      stored.push([(await readEntry(entry)).data.name, entry.json === undefined]);
+      await outbox.acknowledge(entry.sequence);
+    }
+    await outbox.close();
+    assert.deepEqual(stored, names.map((name) => [name, true]));
   }));
 
 Deno.test("openKvOutbox stores checkpoints with their document or not at all", () =>
