@@ -135,9 +135,10 @@ export class LogFollower {
     for (const index of followed.keys()) {
       const { family } = followed[(this.#turn + index) % followed.length]!;
       for (let blocks = 0; blocks < limits.logBlocksPerTurn && !family.isQuiet; blocks++) {
-        const chunk = await this.#guard("read", family.path, () => family.read()) ?? null;
+        // One name for all of them: what has one is kept, and the first would grow old while the others are read.
+        let chunk = await this.#guard("read", family.path, () => family.read()) ?? null;
         if (chunk === null) break;
-        for (let part: LogChunk | null = chunk; part !== null; part = family.readOn()) yield part;
+        for (; chunk !== null; chunk = family.readOn()) yield chunk;
         this.#isBehind ||= blocks === limits.logBlocksPerTurn - 1;
         if (monotonicMs() < endMs) continue;
         this.#isBehind = true;
