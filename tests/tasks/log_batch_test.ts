@@ -1,9 +1,10 @@
 // Entries on their way into one document.
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { emptyEntry, type LogEntry } from "../../collectors/logs/entry.ts";
 import * as limits from "../../limits.ts";
 import { LogBatch, type TakenBatch } from "../../tasks/log_batch.ts";
-import type { ReadyJson } from "../../transport/envelope.ts";
+import { createSeal, type ReadyJson } from "../../transport/envelope.ts";
 
 const state = { path: "postgresql.log", generations: [], done: [], atMs: 0 };
 
@@ -30,6 +31,35 @@ Deno.test("LogBatch gives the entries of several reads as one array, whatever ch
   const { entries: carried, levels } = JSON.parse(JSON.stringify(data));
   assert.deepEqual(carried, JSON.parse(JSON.stringify(entries)));
   assert.deepEqual(levels, { LOG: 94 });
+});
+
+/** What a server may write into a log, and what breaks JSON that is put together by hand. */
+const hostileText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.array(
+    fc.constantFrom('"', "\\", "\0", "\x1f", "\x7f", "\ud83d", "\ude00", "\u2028", "\u2029", "\ufeff", "😀", "]", ","),
+  )
+    .map((units) => units.join("")),
+);
+const hostileEntry = fc.record({ message: hostileText, user: fc.option(hostileText), pid: fc.option(fc.nat()) })
+  .map((fields): LogEntry => ({ ...emptyEntry("LOG", "", "/var/log/ü.log"), ...fields }));
+
+Deno.test("LogBatch and the envelope around it mean what JSON.stringify would have written, whatever the texts", () => {
+  const batch = new LogBatch();
+  const seal = createSeal({ project: "p", host: 'h"', version: "1" }, { now: () => new Date(0) });
+  const filling = emptyEntry("LOG", "é".repeat(limits.lentJsonBytesMin / 2), null);
+  fc.assert(fc.property(fc.array(fc.array(hostileEntry)), fc.boolean(), (reads, isLarge) => {
+    const entries = [...isLarge ? [filling] : [], ...reads.flat()];
+    if (isLarge) batch.add(filling, 0);
+    for (const read of reads) addAll(batch, read);
+    const { data, release } = batch.take();
+    const { json, isLent } = seal({ type: "pg_log", timestamp: new Date(0), data }, 1);
+    assert.equal(isLent, isLarge);
+    const document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+    assert.deepEqual(document.data.entries, JSON.parse(JSON.stringify(entries)));
+    assert.equal(document.data.count, entries.length);
+    release();
+  }));
 });
 
 Deno.test("LogBatch leaves what was taken as it is until it is released, and uses its bytes again in a flood", () => {
