@@ -108,6 +108,8 @@ export class CsvParser extends RecordParser {
     const { text } = block;
     for (let end = text.indexOf("\n", at.start); end >= 0 && end < at.end; end = text.indexOf("\n", end + 1)) {
       this.counts.lines++;
+      // Mostly the record's only one: behind it a search would go to the end of the next.
+      if (end === at.end - 1) break;
     }
     this.add(entry, block.offsetOf(at.end));
   }
