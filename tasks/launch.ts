@@ -18,9 +18,9 @@ import { quote } from "./quote.ts";
  * The agent promises 256 MB resident, and V8 sizes its heap by the machine's memory: on a large one it would let garbage
  * grow past that. 96 MB of old space leave the rest to Deno itself, SQLite and compressed documents. A semi-space of 2 MB
  * holds most of what a batch of log entries leaves behind: with 1 MB it is promoted, and collecting it takes a fourth of
- * the time that a log is read in (docs/performance.md). V8 would also learn from the first cycle, whose objects live
- * long, to make such objects old at once; those of a log's entries then keep young ones alive, and collecting them takes
- * a fifth of csvlog's CPU. `gc` is for `start.ts`.
+ * the time that a log is read in (docs/performance.md). From the first cycle, whose objects live long, V8 would learn to
+ * make such objects old at once; those of a log's entries then keep young ones alive until all garbage is collected, and
+ * a log that has grown while the agent was away takes a fourth more CPU. `gc` is for `start.ts`.
  */
 export const v8Flags =
   "--v8-flags=--max-old-space-size=96,--max-semi-space-size=2,--no-allocation-site-pretenuring,--expose-gc";
