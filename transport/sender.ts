@@ -44,8 +44,8 @@ export class Sender {
   readonly #cutting = new AbortController();
   #draining: Promise<void> | null = null;
   #wokenAgain = false;
-  /** Ends a drain's wait for the backlog's next turn. */
-  #resting = new AbortController();
+  /** Ends a drain's wait for the backlog's next turn; null when it does not wait. */
+  #resting: AbortController | null = null;
   /** Ends the wait after a failure. */
   #pausing = new AbortController();
   readonly #lanes: Lanes;
@@ -67,7 +67,7 @@ export class Sender {
     if (this.#stopping.signal.aborted) return;
     if (this.#draining !== null) {
       this.#wokenAgain = true;
-      this.#resting.abort();
+      this.#resting?.abort();
       return;
     }
     this.#draining = this.#drain().finally(() => {
@@ -84,7 +84,7 @@ export class Sender {
   /** Sends nothing more; a request under way may take `graceMs` to end. Does not close what it was given. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
-    this.#resting.abort();
+    this.#resting?.abort();
     this.#pausing.abort();
     if (this.#draining === null) return;
     const graceOver = new AbortController();
@@ -119,6 +119,7 @@ export class Sender {
     if (this.#wokenAgain || this.#stopping.signal.aborted) return;
     this.#resting = new AbortController();
     await this.#clock.sleep(ms, this.#resting.signal);
+    this.#resting = null;
   }
 
   async #settle(entry: OutboxEntry, outcome: Outcome): Promise<void> {
