@@ -80,7 +80,7 @@ export function createSeal(origin: Origin, clock: Pick<Clock, "now">, random?: (
   return function seal(draft, sequence) {
     const id = nextId(clock.now().getTime());
     const timestamp = draft.timestamp.toISOString();
-    const head = JSON.stringify({
+    const head = {
       id,
       project: origin.project,
       host: origin.host,
@@ -88,21 +88,21 @@ export function createSeal(origin: Origin, clock: Pick<Clock, "now">, random?: (
       sequence,
       timestamp,
       agent: { version: origin.version },
-    });
+    };
     return { id, sequence, type: draft.type, timestamp, ...withData(head, draft.data) };
   };
 }
 
 const encoder = new TextEncoder();
 
-/** The object of this JSON with `data` in it. */
-function withData(head: string, data: Draft["data"]): Pick<SealedDocument, "json" | "isLent"> {
-  const opening = `${head.slice(0, -1)},"data":`;
+/** The JSON of this object with `data` in it. */
+function withData(head: Record<string, unknown>, data: Draft["data"]): Pick<SealedDocument, "json" | "isLent"> {
   const ready = Object.entries(data).find(([, value]) => value instanceof ReadyJson);
-  if (ready === undefined) return { json: encoder.encode(`${opening}${JSON.stringify(data)}}`), isLent: false };
+  // In one go: a text that is put together is copied whole before it is encoded.
+  if (ready === undefined) return { json: encoder.encode(JSON.stringify({ ...head, data })), isLent: false };
   const [name, value] = ready as [string, ReadyJson];
   const rest = JSON.stringify({ ...data, [name]: undefined });
-  const before = encoder.encode(`${opening}{${JSON.stringify(name)}:`);
+  const before = encoder.encode(`${JSON.stringify(head).slice(0, -1)},"data":{${JSON.stringify(name)}:`);
   const after = encoder.encode(`${rest === "{}" ? "" : ","}${rest.slice(1)}}`);
   return around(value, before, after);
 }
