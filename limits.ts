@@ -393,5 +393,5 @@ export const logBatchBytesMax = 512 * 1024;
 /** or after so long, sooner with an entry of a web request. */
 export const logBatchMs = 10_000;
 export const logBatchCorrelatedMs = 700;
-/** Documents that are read ahead of what is stored, so that reading does not wait for the disk: 3 MB. */
-export const logDocumentsAhead = 6;
+/** Documents that are read ahead of what is stored, so that reading does not wait for the disk: 2.5 MB. */
+export const logDocumentsAhead = 5;
