@@ -157,7 +157,7 @@ class PostgresDatabase implements Database {
       await cancelRequest;
       signal?.removeEventListener("abort", abort);
       this.#timeMs += this.#clock.monotonicMs() - startedMs;
-      // Nobody can tell what a session still has in it that ended a question of its own accord, or a transaction of ours.
+      // Nobody can tell what is left in a session that the failure may have ended, or in a transaction of ours.
       const usable = failure === null || (errors.leavesSession(failure) && !wrapped);
       if (!usable) destroySocket(client);
       this.#connections.release(client, { usable });

@@ -30,18 +30,14 @@ export interface HoldingOptions {
 
 /** A draft with its number and id, in JSON. */
 export interface EncodedDraft {
-  document: Omit<SealedDocument, "json" | "isLent">;
+  document: SealedDocument;
   tells: number | undefined;
-  /** In UTF-8. */
-  json: Uint8Array<ArrayBuffer>;
-  /** Whether it may change once the draft is stored. */
-  isLent: boolean;
 }
 
 /** The same, compressed. */
 export interface SealedDraft {
   document: ReadyDocument;
-  /** As before, where it stays as it is: what is sent right after it was stored. */
+  /** Its JSON, where that stays as it is: what is sent right after it was stored. */
   json: Uint8Array<ArrayBuffer> | null;
   /** As it counts against the cap. */
   bytes: number;
@@ -79,13 +75,12 @@ export class Holding {
 
   /** Gives a draft its number and id. Throws what cannot be written as JSON. */
   encode(draft: Draft, sequence: number): EncodedDraft {
-    const { json, isLent, ...document } = this.#options.seal(draft, sequence);
-    return { document, tells: draft.tells, json, isLent };
+    return { document: this.#options.seal(draft, sequence), tells: draft.tells };
   }
 
   /** Makes a document of it that is ready to be stored. */
   async seal(
-    { document, tells, json, isLent }: EncodedDraft,
+    { document: { json, isLent, ...document }, tells }: EncodedDraft,
     checkpoints: readonly Checkpoint[],
     options: { isHurried?: boolean } = {},
   ): Promise<SealedDraft> {

@@ -147,7 +147,7 @@ export class Intake {
         break;
       }
       encoded.push(holding.encode(draft, nextSequence + index));
-      bytes += encoded[index]!.json.length;
+      bytes += encoded[index]!.document.json.length;
     }
     const isHurried = bytes > limits.hurriedBytes;
     await Promise.all(group.map(async (one, index) => {

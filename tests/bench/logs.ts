@@ -7,7 +7,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import type { LogFormat } from "../../collectors/logs/log_parser.ts";
-import { loadingCollectedMs } from "../../limits.ts";
 import type { Figure } from "./figures.ts";
 import { median } from "./figures.ts";
 import { agentRole, bareRole } from "./load.ts";
@@ -121,9 +120,8 @@ async function endToEnd(written: WrittenLogs, { format, entries }: { format: Log
       ...{ server: serverOf(written), sink: null, command: "fast" },
       settings: { collection: { log_path: logs }, logging: { level: "debug" }, buffer: { max_size_mb: 1_000 } },
     });
-    await service.until("the log to be followed", () => service.firstAtMs.has("log_followed"));
     // What loading has left is collected once, 40 ms long: that is the start's cost.
-    await pause(loadingCollectedMs + 500);
+    await service.untilFollowing();
     await Deno.copyFile(file, path);
     const stored = () => service.log.filter((line) => line.event === "document_stored" && line.type === "pg_log");
     const documents = await service.until("the log's documents", async () => {

@@ -6,7 +6,6 @@
  */
 
 import { join } from "node:path";
-import { loadingCollectedMs } from "../../limits.ts";
 import type { AgentFolder } from "../support/agent_folder.ts";
 import { waitFor } from "../support/wait_for.ts";
 import type { Figure } from "./figures.ts";
@@ -117,9 +116,8 @@ async function fullSpeedLog(start: Started, { logFile }: MemoryOptions): Promise
       settings: { collection: { log_path: logs } },
     });
     await service.cycles(1);
-    await service.until("the log to be followed", () => service.firstAtMs.has("log_followed"));
-    // Idle is measured behind it, too.
-    await pause(loadingCollectedMs + 500);
+    // Idle is measured behind what is collected then, too.
+    await service.untilFollowing();
     const before = (await sink.report()).documents;
     const done = (async () => {
       await Deno.copyFile(logFile, path);

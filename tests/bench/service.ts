@@ -5,11 +5,13 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { loadingCollectedMs } from "../../limits.ts";
 import { AgentFolder, type Settings } from "../support/agent_folder.ts";
 import { logLines, ownEnvironment } from "../support/agent_process.ts";
 import type { LogLine } from "../support/agent_process.ts";
 import { waitFor } from "../support/wait_for.ts";
 import { agentRole } from "./load.ts";
+import { pause } from "./processes.ts";
 import type { SinkReport } from "./programs/sink.ts";
 import { type BenchServer, rolesPassword } from "./server.ts";
 
@@ -131,6 +133,12 @@ export class Service implements AsyncDisposable {
       const report = await this.#options.sink!.report();
       return report.statuses.length >= count && report;
     });
+  }
+
+  /** Resolves when the agent follows its logs and has collected what loading left. */
+  async untilFollowing(): Promise<void> {
+    await this.until("the log to be followed", () => this.firstAtMs.has("log_followed"));
+    await pause(loadingCollectedMs + 500);
   }
 
   /** Waits; says what the agent said when it was in vain. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import assert from "node:assert/strict";
+
 /** What the account needs of a document as it was posted. */
 export interface StoredDocument {
   id: string;
@@ -104,6 +106,19 @@ export function accountLine(name: string, { captured, delivered, buffered, ...re
   return `${name}: captured ${captured}, delivered ${delivered}, buffered ${buffered}, evicted ${evicted}, rejected ` +
     `${rejected}, quarantined ${quarantined}, unstored ${unstored}, unexplained ${unexplained}, doubles ${doubles}, ` +
     `foreign ids ${foreignIds}`;
+}
+
+/** Prints an account, and holds that it is complete: nothing waits, nothing is missing without a word, all adds up. */
+export function assertExplained(name: string, result: Account): Account {
+  console.log(accountLine(name, result));
+  const { buffered, unexplained, foreignIds, wrongSums } = result;
+  assert.deepEqual({ buffered, unexplained, foreignIds, wrongSums }, {
+    buffered: 0,
+    unexplained: 0,
+    foreignIds: 0,
+    wrongSums: 0,
+  });
+  return result;
 }
 
 interface StatusData {

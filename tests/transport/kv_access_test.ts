@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Outbox } from "../../transport/outbox.ts";
 import { draftOf } from "../support/drafts.ts";
-import { type Account, accountLine } from "../support/ledger.ts";
+import { assertExplained } from "../support/ledger.ts";
 import { OutboxFolder } from "../support/outbox_folder.ts";
 import { FileDisk, SmallDisk, smallDiskUnavailable } from "../support/small_disk.ts";
 import { waitFor } from "../support/wait_for.ts";
@@ -23,13 +23,6 @@ function test(name: string, body: () => Promise<void>): void {
 
 async function folderOn(disk: SmallDisk): Promise<OutboxFolder> {
   return await OutboxFolder.create(join(disk.path, "buffer"));
-}
-
-function assertExplained(name: string, result: Account): Account {
-  console.log(accountLine(name, result));
-  const { buffered, unexplained, foreignIds, wrongSums } = result;
-  assert.deepEqual([buffered, unexplained, foreignIds, wrongSums], [0, 0, 0, 0]);
-  return result;
 }
 
 /** Puts until the disk takes no more. */

@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import * as limits from "../../limits.ts";
 import { decompress } from "../../transport/gzip.ts";
 import { removeDatabase } from "../../transport/kv_file.ts";
+import type { Step } from "../../transport/kv_state.ts";
 import type { Outbox } from "../../transport/outbox.ts";
 import { FakeClock } from "../fakes/fake_clock.ts";
 import { AgentDocuments } from "../bench/agent_documents.ts";
@@ -29,6 +30,18 @@ class Steps {
     await task();
     return this.commits - before;
   }
+}
+
+/** An outbox behind its first document, into which nothing has been put for a while. */
+async function openQuiet(
+  folder: OutboxFolder,
+  options: { step?: Step } = {},
+): Promise<{ clock: FakeClock; outbox: Outbox }> {
+  const clock = new FakeClock();
+  const outbox = await folder.open({ clock, ...options });
+  assert.equal((await outbox.put(draftOf("overdue since the start"))).sequence, 1);
+  await clock.advance(limits.companyAfterMs);
+  return { clock, outbox };
 }
 
 async function delivered(outbox: Outbox, count: number): Promise<void> {
@@ -139,11 +152,8 @@ Deno.test("Intake stores documents of several sources whose positions are too mu
 
 Deno.test("Intake has the first after a quiet time wait for those that come with it, and nobody sees it before", async () => {
   await using folder = await OutboxFolder.create();
-  const clock = new FakeClock();
   const steps = new Steps();
-  const outbox = await folder.open({ clock, step: steps.step });
-  assert.equal((await outbox.put(draftOf("overdue since the start"))).sequence, 1);
-  await clock.advance(limits.companyAfterMs);
+  const { clock, outbox } = await openQuiet(folder, { step: steps.step });
   const puts = [outbox.put(draftOf("first"))];
   await clock.advance(limits.companyMs - 1);
   puts.push(outbox.put(draftOf("second")), outbox.put(draftOf("third")));
@@ -166,9 +176,7 @@ Deno.test("Intake has the first after a quiet time wait for those that come with
 
 Deno.test("Intake lets none wait that has checkpoints or nine others with it, and stores who waits with it", async () => {
   await using folder = await OutboxFolder.create();
-  const clock = new FakeClock();
-  const outbox = await folder.open({ clock });
-  await outbox.put(draftOf("at the start"));
+  const { clock, outbox } = await openQuiet(folder);
   for (const urgent of [1, limits.documentsPerCommitMax]) {
     await clock.advance(limits.companyAfterMs);
     const checkpoints = urgent === 1 ? [{ name: "log:a", value: 1 }] : [];
@@ -181,10 +189,7 @@ Deno.test("Intake lets none wait that has checkpoints or nine others with it, an
 
 Deno.test("KvOutbox stores who waits for company when it is closed", async () => {
   await using folder = await OutboxFolder.create();
-  const clock = new FakeClock();
-  const outbox = await folder.open({ clock });
-  await outbox.put(draftOf("at the start"));
-  await clock.advance(limits.companyAfterMs);
+  const { outbox } = await openQuiet(folder);
   const put = outbox.put(draftOf("waiting"));
   await outbox.close();
   assert.equal((await put).kind, "stored");

@@ -8,23 +8,12 @@ import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { removeDatabase } from "../../transport/kv_file.ts";
 import { chunkKey, documentKey, type Header, lossesKey } from "../../transport/kv_records.ts";
-import { type Account, accountLine } from "../support/ledger.ts";
+import { assertExplained } from "../support/ledger.ts";
 import { OutboxFolder, putStatus } from "../support/outbox_folder.ts";
 import { draftOf } from "../support/drafts.ts";
 import { seededRandom, takeSeed } from "../support/seeded_random.ts";
 
 const sizes = Array.from({ length: 60 }, (_, index) => index % 3 === 0 ? 150_000 : 3_000);
-
-function assertExplained(name: string, result: Account): void {
-  console.log(accountLine(name, result));
-  const { buffered, unexplained, foreignIds, wrongSums } = result;
-  assert.deepEqual({ buffered, unexplained, foreignIds, wrongSums }, {
-    buffered: 0,
-    unexplained: 0,
-    foreignIds: 0,
-    wrongSums: 0,
-  });
-}
 
 async function damagedFiles(folder: OutboxFolder): Promise<string[]> {
   const names = await Array.fromAsync(Deno.readDir(folder.path), ({ name }) => name);
